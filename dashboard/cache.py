@@ -1,0 +1,85 @@
+"""The only door to the result cache: key rule, single flight, counters.
+
+A key is (computation name, code version, digest or model id, frozen query). Values are anything picklable but
+None. The folder is private to the server's user because diskcache stores pickles.
+"""
+
+import hashlib
+import sqlite3
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Generic, TypeVar
+
+import diskcache
+
+T = TypeVar("T")
+
+CACHE_ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
+
+
+@dataclass(frozen=True)
+class Cached(Generic[T]):
+    """A value with where it came from; `age` is in seconds, 0 for a fresh one."""
+
+    value: T
+    hit: bool
+    age: float
+
+
+def cache_key(name: str, version: int, subject: str, query: object) -> str:
+    """One text key from the computation's name, its code version, the data's digest and a frozen query's repr."""
+    if not subject:
+        raise ValueError(f"cache key of {name!r} needs the digest or id of what it is computed from")
+    digest = hashlib.blake2b(repr(query).encode(), digest_size=16).hexdigest()
+    return f"{name}/{version}/{subject}/{digest}"
+
+
+class ResultCache:
+    """A bounded diskcache folder shared by all processes; opened on first use, so after any fork."""
+
+    def __init__(self, folder: Path, size_limit_mb: int) -> None:
+        self._folder = folder
+        self._size = size_limit_mb * 2**20
+
+    @cached_property
+    def _disk(self) -> diskcache.Cache:
+        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder.chmod(0o700)
+        return diskcache.Cache(str(self._folder), size_limit=self._size, eviction_policy="least-recently-used")
+
+    def peek(self, key: str) -> Cached[object] | None:
+        """The stored value, or None on a miss; computes nothing."""
+        found = self._disk.get(key)
+        return None if found is None else Cached(found[1], True, max(0.0, time.time() - found[0]))
+
+    def store(self, key: str, value: object, expire: float | None = None) -> None:
+        """Store a value; `expire` is in seconds."""
+        self._disk.set(key, (time.time(), value), expire=expire)
+
+    def compute(self, key: str, function: Callable[[], T], expire: float | None = None) -> Cached[T]:
+        """The stored value, or the function's result; equal requests in any process run it once.
+
+        Errors are not cached. A holder that dies frees the lock after its 120 s expiry.
+        """
+        found = self.peek(key)
+        if found is None:
+            with diskcache.Lock(self._disk, f"lock/{key}", expire=120):
+                found = self.peek(key)
+                if found is None:
+                    value = function()
+                    self.store(key, value, expire)
+                    self._disk.incr("count/computed/" + key.split("/", 1)[0])
+                    return Cached(value, False, 0.0)
+        self._disk.incr("count/hit/" + key.split("/", 1)[0])
+        return found  # type: ignore[return-value]
+
+    def counters(self) -> dict[str, int]:
+        """How often each computation ran ("computed/<name>") and was answered from the cache ("hit/<name>")."""
+        return {
+            key.removeprefix("count/"): int(self._disk[key])
+            for key in self._disk.iterkeys()
+            if isinstance(key, str) and key.startswith("count/")
+        }

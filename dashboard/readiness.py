@@ -1,0 +1,43 @@
+"""GET /ready: whether store, cache and inference process answer, each named."""
+
+import time
+
+import flask
+
+from dashboard.cache import CACHE_ERRORS
+from dashboard.services import Services
+
+_STALE = 30.0
+
+
+def register(server: flask.Flask, services: Services) -> None:
+    """Add the route to the Flask server."""
+
+    @server.get("/ready")
+    def ready() -> tuple[flask.Response, int]:
+        parts = readiness(services)
+        return flask.jsonify(parts), 200 if all(part["ok"] for part in parts.values()) else 503
+
+
+def readiness(services: Services) -> dict[str, dict[str, object]]:
+    """Each part with `ok` and a sentence."""
+    return {"store": _store(services), "cache": _cache(services), "inference": _inference(services)}
+
+
+def _store(services: Services) -> dict[str, object]:
+    state = services.runs.state()
+    fresh = state.synced_at is not None and time.time() - state.synced_at < _STALE
+    return {"ok": state.reachable and fresh, "message": state.message or ("" if fresh else "not synchronised yet")}
+
+
+def _cache(services: Services) -> dict[str, object]:
+    try:
+        services.cache.store("ready", 1, expire=60)
+        return {"ok": services.cache.peek("ready") is not None, "message": ""}
+    except CACHE_ERRORS as error:
+        return {"ok": False, "message": str(error)}
+
+
+def _inference(services: Services) -> dict[str, object]:
+    ready = services.inference.ready()
+    return {"ok": ready, "message": "" if ready else "the inference process does not answer (yet)"}

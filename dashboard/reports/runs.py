@@ -1,0 +1,43 @@
+"""What the run bar offers: the models, the runs of the chosen one, and the run to show."""
+
+from dataclasses import dataclass
+
+from dashboard.services import Services
+from mlflow_runs.errors import RunNotFound
+from mlflow_runs.records import RunRow
+
+_MOST = 300
+
+
+@dataclass(frozen=True)
+class RunChoice:
+    """Models and runs (oldest first, the newest 300) to choose from; `run` is empty where the store has none."""
+
+    models: list[str]
+    model: str | None
+    rows: list[RunRow]
+    run: str | None
+
+
+def run_choice(services: Services, asked: str, model: str = "") -> RunChoice:
+    """The asked run with its model; else the newest readable run of `model`, or of the whole store."""
+    row = _asked(services, asked) if asked else _newest(services, model)
+    if row is None:
+        return RunChoice(services.runs.models(), None, [], None)
+    rows = services.runs.history(row.model)[-_MOST:]
+    if row.run_id not in {r.run_id for r in rows}:
+        rows = [row, *rows]
+    return RunChoice(services.runs.models(), row.model, rows, row.run_id)
+
+
+def _asked(services: Services, run_id: str) -> RunRow | None:
+    try:
+        return services.runs.run(run_id)
+    except RunNotFound:
+        return None
+
+
+def _newest(services: Services, model: str) -> RunRow | None:
+    rows, _total = services.runs.runs(model=model or None, limit=200)
+    readable = [row for row in rows if row.state == "ready"] or [row for row in rows if row.state == "pending"]
+    return next(iter(readable or rows), None)

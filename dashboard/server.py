@@ -1,0 +1,146 @@
+"""The server factory: Dash, pages, security headers, health routes and the one error handler."""
+
+import importlib
+import logging
+import secrets
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import dash
+import flask
+
+from dashboard import exports, jobs, readiness
+from dashboard.api.routes import register_api
+from dashboard.services import Services
+from dashboard.settings import CHECKOUT, Settings
+from mlflow_runs.errors import DashboardError
+
+_log = logging.getLogger(__name__)
+_POLICY = "CONTENT_SECURITY_POLICY"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page: its place in the navigation and its two verbs."""
+
+    name: str
+    path: str
+    question: str
+    build: Callable[..., Any]
+    register: Callable[[dash.Dash, Services], None]
+
+
+@dataclass(frozen=True)
+class Shell:
+    """The frame around the pages: `build(settings, pages)`, `register(app, services, pages)`, `notice(title, text)`."""
+
+    build: Callable[[Settings, Sequence[Page]], Any]
+    register: Callable[[dash.Dash, Services, Sequence[Page]], None]
+    notice: Callable[[str, str], Any]
+    notices_id: str
+
+
+def create_app(settings: Settings, services: Services, pages: Sequence[Page], shell: Shell) -> dash.Dash:
+    """Build the whole web application; calling it twice gives two independent applications."""
+    dash.page_registry.clear()
+    app = dash.Dash(
+        server=flask.Flask("vitrine"),
+        use_pages=True,
+        pages_folder="",
+        assets_folder=str(CHECKOUT / "assets"),
+        title=settings.title,
+        update_title="",
+        use_async=False,
+        enable_mcp=False,
+        health_endpoint="health",
+        on_error=lambda error: _show_error(error, shell),
+        background_callback_manager=services.jobs,
+        meta_tags=[{"name": "viewport", "content": "width=device-width, initial-scale=1"}],
+    )
+    app.index_string = app.index_string.replace("<html>", '<html lang="en">')
+    app.server.secret_key = _secret_key(settings)
+    app.server.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 2**20 * 4 // 3
+    for page in pages:
+        dash.register_page(page.name, path=page.path, layout=page.build, title=f"{page.name} · {settings.title}")
+    app.layout = shell.build(settings, pages)
+    shell.register(app, services, pages)
+    for page in pages:
+        page.register(app, services)
+    register_api(app.server, services)
+    readiness.register(app.server, services)
+    exports.register(app.server, services)
+    _secure(app)
+    _warm(app)
+    app.server.config[_POLICY] = _policy(app, settings)
+    return app
+
+
+def _secret_key(settings: Settings) -> str:
+    """A signing key that survives restarts and is shared by all workers."""
+    path = settings.folder("run") / "secret.key"
+    if not path.exists():
+        fresh = path.with_suffix(f".{uuid.uuid4().hex}")
+        fresh.touch(mode=0o600)
+        fresh.write_text(secrets.token_hex(32))
+        fresh.rename(path)
+    return path.read_text()
+
+
+def _show_error(error: Exception, shell: Shell) -> Any:
+    """Turn any error of a callback into a notice where its result would have stood, or into a floating one."""
+    error = jobs.original_error(error)
+    if isinstance(error, DashboardError):
+        title, text = "This could not be shown", str(error)
+    else:
+        number = uuid.uuid4().hex[:8]
+        _log.error("callback failed, id %s", number, exc_info=error)
+        title, text = "Something went wrong", f"The error was recorded under the number {number}."
+    notice = shell.notice(title, text)
+    outputs = dash.ctx.outputs_list or []
+    several = isinstance(outputs, list)
+    values = [notice if spec["property"] == "children" else dash.no_update for spec in _flat(outputs)]
+    if all(value is dash.no_update for value in values):
+        dash.set_props(shell.notices_id, {"children": notice})
+    return values if several else values[0]
+
+
+def _flat(outputs: Any) -> list[dict[str, Any]]:
+    return outputs if isinstance(outputs, list) else [outputs]
+
+
+def _secure(app: dash.Dash) -> None:
+    @app.server.after_request
+    def add_headers(response: flask.Response) -> flask.Response:
+        response.headers.setdefault("Content-Security-Policy", app.server.config.get(_POLICY, ""))
+        response.headers.setdefault("X-Content-Type-Options", "nosniff")
+        response.headers.setdefault("Referrer-Policy", "same-origin")
+        return response
+
+
+def _policy(app: dash.Dash, settings: Settings) -> str:
+    """The content security policy; its script hashes are complete only after the first request."""
+    hashes = " ".join(f"'{digest.strip(chr(39))}'" for digest in app.csp_hashes())
+    rules = (
+        "default-src 'self'",
+        f"script-src 'self' {hashes}",
+        "style-src 'self' 'unsafe-inline'",
+        "img-src 'self' data: blob:",
+        "object-src 'none'",
+        "base-uri 'self'",
+        "form-action 'self'",
+        f"frame-ancestors {settings.frame_ancestors}",
+    )
+    return "; ".join(rules)
+
+
+def _warm(app: dash.Dash) -> None:
+    """Run the first request and import pandas here: both race when several threads meet them first.
+
+    (plotly's JSON encoder looks into `sys.modules` for pandas and finds it half imported.)
+    """
+    importlib.import_module("pandas")
+    with app.server.test_client() as client:
+        client.get("/_dash-layout")
+        client.get("/_dash-dependencies")

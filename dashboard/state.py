@@ -1,0 +1,107 @@
+"""What people made and must survive: saved slices. SQLite in the data folder, or another database by setting."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from functools import cache
+
+import sqlalchemy as sa
+from sqlalchemy.pool import NullPool
+from sqlalchemy.schema import CreateTable
+
+from dashboard.errors import BadInput, StateUnavailable
+
+LONGEST_NAME = 200
+LONGEST_TEXT = 2000
+
+
+@dataclass(frozen=True)
+class SavedSlice:
+    """A filter that someone saved under a name for every run of a model; `created` is Unix seconds (UTC)."""
+
+    model: str
+    name: str
+    description: str
+    filter: str
+    author: str
+    created: float
+
+
+@dataclass(frozen=True)
+class State:
+    """The state database by its SQLAlchemy address; opens on first use in each process."""
+
+    url: str
+
+    def slices(self, model: str) -> tuple[SavedSlice, ...]:
+        """A model's saved slices, oldest first."""
+        table = _saved()
+        chosen = sa.select(table).where(table.c.model == model).order_by(table.c.created, table.c.name)
+        with self._connected() as connection:
+            return tuple(SavedSlice(**row._mapping) for row in connection.execute(chosen))
+
+    def save_slice(self, saved: SavedSlice) -> None:
+        """Keep a slice; BadInput for an empty or long text, or for a name that the model already uses."""
+        name = saved.name.strip()
+        if not name or len(name) > LONGEST_NAME:
+            raise BadInput(f"The name {name[:40]!r} has {len(name)} characters; accepted are 1 to {LONGEST_NAME}.")
+        if len(saved.description) > LONGEST_TEXT or len(saved.filter) > LONGEST_TEXT:
+            raise BadInput(f"Filter and description of a slice may have at most {LONGEST_TEXT:,} characters each.")
+        try:
+            with self._connected() as connection:
+                connection.execute(_saved().insert().values(**{**asdict(saved), "name": name}))
+        except sa.exc.IntegrityError as exc:
+            raise BadInput(f"{saved.model} already has a saved slice {name!r}; choose another name.") from exc
+
+    def delete_slice(self, model: str, name: str) -> None:
+        """Forget a saved slice; one that is not there is no error."""
+        table = _saved()
+        with self._connected() as connection:
+            connection.execute(table.delete().where(table.c.model == model, table.c.name == name))
+
+    @contextmanager
+    def _connected(self) -> Iterator[sa.Connection]:
+        """A transaction; what the database reports becomes StateUnavailable, but for a broken constraint."""
+        try:
+            with _engine(os.getpid(), self.url).begin() as connection:
+                yield connection
+        except sa.exc.IntegrityError:
+            raise
+        except (sa.exc.SQLAlchemyError, ImportError, OSError) as exc:
+            reason = " ".join(str(getattr(exc, "orig", None) or exc).split())[:200]
+            raise StateUnavailable(f"The database of saved slices cannot be used: {reason}.") from exc
+
+
+def _saved() -> sa.Table:
+    """The table of saved slices."""
+    return sa.Table(
+        "saved_slices",
+        sa.MetaData(),
+        sa.Column("model", sa.String(500), primary_key=True),
+        sa.Column("name", sa.String(LONGEST_NAME), primary_key=True),
+        sa.Column("description", sa.Text, nullable=False),
+        sa.Column("filter", sa.Text, nullable=False),
+        sa.Column("author", sa.String(200), nullable=False),
+        sa.Column("created", sa.Float(53), nullable=False),
+    )
+
+
+@cache
+def _engine(process: int, url: str) -> sa.Engine:
+    """One engine per process, because a connection must not be shared across a fork; makes what is missing."""
+    address = sa.make_url(url)
+    if address.get_backend_name() == "sqlite":
+        # a file needs no pool, and without one nothing stays open when a worker forks
+        engine = sa.create_engine(address, poolclass=NullPool, connect_args={"timeout": 10})
+    else:
+        engine = sa.create_engine(address, pool_size=4, pool_pre_ping=True, pool_recycle=900)
+    try:
+        with engine.begin() as connection:
+            connection.execute(CreateTable(_saved(), if_not_exists=True))
+    except sa.exc.IntegrityError:
+        # PostgreSQL says so when another process makes the table at the same moment
+        with engine.connect() as connection:
+            if not sa.inspect(connection).has_table("saved_slices"):
+                raise
+    return engine
