@@ -1,0 +1,59 @@
+"""Wires of the Serving page: the live part follows the shell's tick, the comparison runs in the background."""
+
+from typing import Any
+
+import dash
+from dash import Input, Output, State
+
+from callbacks import run_picker
+from dashboard.reports.query import from_params
+from dashboard.reports.serving import ServingQuery, compare_engines, engine_card, serving_report
+from dashboard.services import Services
+from layouts import run_picker as picker_layout
+from layouts import serving, shell
+from layouts.serving import Ids
+
+Params = dict[str, Any] | None
+
+
+def register(app: dash.Dash, services: Services) -> None:
+    """Register the page's callbacks."""
+    run_picker.register(app, services, Ids.QUERY, Ids.MODEL, Ids.RUN)
+
+    @app.callback(Output(Ids.LIVE, "children"), Input(shell.Ids.TICK, "n_intervals"))
+    def show_live(_ticks: int) -> Any:
+        return serving.render(serving_report(services))
+
+    @app.callback(
+        Output(Ids.RESULT, "children"),
+        Output(Ids.COMPARE, "disabled"),
+        Input(Ids.QUERY, "data"),
+        Input(shell.Ids.REVISION, "data"),
+    )
+    def show_engines(params: Params, _revision: int | None) -> tuple[Any, bool]:
+        query = from_params(ServingQuery, params or {})
+        if not query.run:
+            return picker_layout.waiting(services.runs.state()), True
+        found = engine_card(services, query)
+        return serving.render_engines(found), bool(found.reason)
+
+    @app.callback(
+        Output(Ids.RESULT, "children", allow_duplicate=True),
+        Input(Ids.COMPARE, "n_clicks"),
+        State(Ids.RUN, "value"),
+        background=True,
+        interval=300,
+        running=[
+            (Output(Ids.COMPARE, "disabled"), True, False),
+            (Output(Ids.CANCEL, "disabled"), False, True),
+            (Output(Ids.PROGRESS, "value"), "0", "0"),
+            (Output(Ids.STEP, "children"), "Starting", ""),
+            (Output(Ids.ASK, "className"), f"{serving.ASK} running", serving.ASK),
+        ],
+        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.STEP, "children")],
+        cancel=[Input(Ids.CANCEL, "n_clicks")],
+        prevent_initial_call=True,
+    )
+    def compare(set_progress: Any, _clicks: int, run_id: str) -> Any:
+        compare_engines(services, run_id, lambda step, share: set_progress(serving.progress(step, share)))
+        return serving.render_engines(engine_card(services, ServingQuery(run_id)))

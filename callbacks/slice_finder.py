@@ -1,0 +1,65 @@
+"""Wires of the discovered slices: what is known is shown at once, what is not is searched in the background."""
+
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, State
+
+from dashboard.reports.performance import PerformanceQuery
+from dashboard.reports.query import from_params
+from dashboard.reports.slice_finder import Search, find_weak_slices, search_of
+from dashboard.services import Services
+from layouts import shell, slice_finder
+from layouts.slice_finder import Ids
+
+Params = dict[str, Any] | None
+
+
+def register(app: dash.Dash, services: Services, store: str) -> None:
+    """Connect the card to the page's query store `store`."""
+
+    @app.callback(
+        Output(Ids.SECTION, "className"),
+        Output(Ids.ABOUT, "children"),
+        Output(Ids.ASK, "className"),
+        Output(Ids.RESULT, "children"),
+        Input(store, "data"),
+        Input(Ids.FINISHED, "data"),
+    )
+    def show(params: Params, _finished: Any) -> tuple[Any, ...]:
+        query = from_params(PerformanceQuery, params or {})
+        search = search_of(services, query.run) if query.run else Search(False)
+        if not search.possible:
+            return slice_finder.HIDDEN, "", slice_finder.ASK, None
+        return (
+            "mt-3",
+            slice_finder.about(search),
+            slice_finder.ask_class(search),
+            slice_finder.render(search.found, query),
+        )
+
+    @app.callback(
+        Output(Ids.FINISHED, "data"),
+        Input(Ids.RUN, "n_clicks"),
+        State(store, "data"),
+        background=True,
+        interval=300,
+        running=[
+            (Output(Ids.RUN, "disabled"), True, False),
+            (Output(Ids.CANCEL, "disabled"), False, True),
+            (Output(Ids.ASK, "className"), f"{slice_finder.ASK} running", slice_finder.ASK),
+        ],
+        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.DONE, "children")],
+        cancel=[Input(Ids.CANCEL, "n_clicks")],
+        prevent_initial_call=True,
+    )
+    def search(set_progress: Any, _clicks: int, params: dict[str, Any]) -> Any:
+        query = from_params(PerformanceQuery, params)
+        find_weak_slices(services, query.run, lambda share, words: set_progress(slice_finder.progress(share, words)))
+        return {"run": query.run}
+
+    # the page is asked anew, because the job may have found slices for its tables as well
+    app.clientside_callback(
+        ClientsideFunction("filterBox", "again"), Input(Ids.FINISHED, "data"), State(shell.Ids.REVISION, "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip

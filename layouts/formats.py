@@ -1,0 +1,77 @@
+"""How numbers, times and long texts are written on every page."""
+
+import math
+import time
+
+
+def number(value: float | None, digits: int = 3) -> str:
+    """Three decimals below 10, fewer above; a dash for what is missing."""
+    if value is None or not math.isfinite(value):
+        return "–"
+    size = abs(value)
+    if size >= 10_000:
+        return f"{value:,.0f}"
+    if size >= 10:
+        return f"{value:,.1f}" if size < 1000 else f"{value:,.0f}"
+    return f"{value:.{digits}f}"
+
+
+def plain(value: float | None) -> str:
+    """A value of the data rather than a metric: whole numbers stand without decimals."""
+    if value is None or not math.isfinite(value) or value != int(value):
+        return number(value)
+    return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
+
+
+def signed(value: float, digits: int = 3) -> str:
+    """A difference with its sign; a true minus sign."""
+    return ("+" if value >= 0 else "−") + number(abs(value), digits)
+
+
+def span(low: float, high: float) -> str:
+    """An interval as text, empty where there is none."""
+    return f"{number(low)} to {number(high)}" if math.isfinite(low) and math.isfinite(high) else ""
+
+
+def count(value: int) -> str:
+    """A whole number with thousands separators."""
+    return f"{value:,}"
+
+
+def plural(value: int, word: str, words: str = "") -> str:
+    """`1 row`, `1,200 rows`."""
+    return f"{count(value)} {word if value == 1 else words or word + 's'}"
+
+
+def percent(value: float) -> str:
+    """A share as a percentage with one decimal."""
+    return f"{100 * value:.1f}%" if math.isfinite(value) else "–"
+
+
+def age(seconds: float) -> str:
+    """How long ago, in one unit."""
+    for size, unit in ((86400 * 365, "year"), (86400 * 30, "month"), (86400, "day"), (3600, "hour"), (60, "minute")):
+        if seconds >= size:
+            return f"{plural(int(seconds // size), unit)} ago"
+    return "just now"
+
+
+def since(moment: float | None) -> str:
+    """How long ago a Unix time was."""
+    return "never" if moment is None else age(max(0.0, time.time() - moment))
+
+
+def day(moment: float) -> str:
+    """A Unix time as a UTC date and time."""
+    return time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(moment))
+
+
+def title(metric: str) -> str:
+    """A metric's name as people write it."""
+    known = {"macro_f1": "Macro F1", "f1": "F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+    return known.get(metric, metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
+
+
+def short(text: str, length: int = 60) -> str:
+    """The text cut to a length, with an ellipsis."""
+    return text if len(text) <= length else text[: length - 1] + "…"

@@ -1,0 +1,159 @@
+"""The Inference page: the model's input form with examples to click, the answer beside it, a batch below."""
+
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+from dash import dcc, html
+
+from dashboard.reports.inference import ExampleLink, FormField, InferenceForm, InferenceQuery
+from layouts import batch, formats, page, parts, run_picker
+from layouts.links import Path, view_link
+
+PATH = Path.INFERENCE
+QUESTION = "What does the model say to this input, and to mine?"
+_TAKES = {"text": "a text", "table": "a row", "image": "a picture", "tensor": "numbers", "other": "any input"}
+_NUMBERS = ("double", "float", "long", "integer", "int")
+_JSON = ("any", "array", "object", "map", "list", "dict", "float64", "float32", "int64", "int32", "uint8")
+
+
+class Ids(StrEnum):
+    """Ids of this page. `{"type": FIELD, "name": ..., "as": "number" | "text" | "json"}` is one control of the form."""
+
+    QUERY = "inference-query"
+    MODEL = "inference-model"
+    RUN = "inference-run"
+    INPUT = "inference-input"
+    FIELDS = "inference-fields"
+    FIELD = "inference-field"
+    TEXT = "inference-text"
+    UPLOAD = "inference-upload"
+    PREDICT = "inference-predict"
+    EXAMPLES = "inference-examples"
+    ANSWER = "inference-answer"
+
+
+def build(**query: str) -> html.Div:
+    """The empty page."""
+    tools = run_picker.build(Ids.MODEL, Ids.RUN)
+    answer = html.Div(page.slot(Ids.ANSWER, 60, 160), className="waits", **{"aria-live": "polite"})
+    note = "Rows of this run's evaluation; a click asks the model at once."
+    cards = [
+        parts.card("Input", _input(), span=7),
+        html.Div(parts.card("Answer", answer), className="span-5 stays"),
+        html.Div(parts.card("Examples", html.Div(id=Ids.EXAMPLES), note), className="span-7 examples-card"),
+        batch.build(),
+    ]
+    grid = html.Div(cards, className="grid")
+    return page.build(Ids.QUERY, query, "Inference", QUESTION, tools, grid)
+
+
+def _input() -> html.Div:
+    """All that callbacks name; the attribute data-kind decides what of it is seen."""
+    area = dcc.Textarea(id=Ids.TEXT, value="", className="form-control", placeholder="Write or paste a text")
+    text = html.Div([html.Label("Text", htmlFor=Ids.TEXT, className="field-label"), area], className="for-text")
+    words: list[Any] = [html.B("Choose a picture"), " or drop it here: PNG, JPEG, GIF, BMP, TIFF or WebP"]
+    upload = dcc.Upload(words, id=Ids.UPLOAD, className="upload", className_active="dragging", style_active={})
+    ask = html.Button("Predict", id=Ids.PREDICT, n_clicks=0, className="btn btn-primary")
+    hint = html.Span("or press Ctrl and Enter", className="card-note chrome")
+    return html.Div(
+        [
+            page.slot(Ids.FIELDS, 120),
+            text,
+            html.Div(upload, className="for-image"),
+            html.Div([ask, hint], className="toolbar for-ask"),
+        ],
+        id=Ids.INPUT,
+        className="prediction-form",
+        **{"data-kind": ""},
+    )
+
+
+def kind(form: InferenceForm) -> str:
+    """What the form consists of: a text box, an upload, typed fields, or nothing."""
+    if form.card is None:
+        return "none"
+    return form.card.kind if form.card.kind in ("text", "image") else "fields"
+
+
+def render(form: InferenceForm) -> Any:
+    """The model in one line, then its typed fields or the chosen picture; why there is no form where none is."""
+    if form.card is None:
+        text = "Log a model in this run with mlflow.<flavor>.log_model(..., signature=...) and it can be tried here."
+        return parts.empty("This run holds no model", text)
+    card = form.card
+    name = f"{card.name} version {card.version}" if card.version else card.name
+    flavors = ", ".join(flavor for flavor in card.flavors if flavor != "python_function") or "python_function"
+    source = f" Shown: {form.source}." if form.source else ""
+    lines: list[Any] = [html.P(f"{name} takes {_TAKES[card.kind]} ({flavors}).{source}", className="card-note mb-2")]
+    if form.preview:
+        lines.append(html.Img(src=form.preview, className="preview", alt=f"The input: {form.source}"))
+    if form.fields:
+        lines.append(html.Div([_field(item) for item in form.fields], className="field-grid"))
+    return html.Div(lines)
+
+
+def _field(item: FormField) -> html.Div:
+    name, optional = item.field.name, "" if item.field.required else ", optional"
+    label = html.Span(formats.short(name, 40), title=f"{name}: {item.field.type}{optional}", className="field-label")
+    control = _control(item)
+    return html.Div([html.Label([label, control]), html.Span(_range(item), className="card-note")], className="field")
+
+
+def _control(item: FormField) -> Any:
+    kind_, value = _as(item.field.type), item.value
+    control_id = {"type": Ids.FIELD, "name": item.field.name, "as": kind_}
+    if item.choices:
+        chosen = None if value is None else str(value)
+        options = list(dict.fromkeys([*item.choices, *([chosen] if chosen is not None else [])]))
+        return dcc.Dropdown(id=control_id, options=options, value=chosen, clearable=not item.field.required)
+    if kind_ == "json":
+        text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
+        return dcc.Textarea(id=control_id, value=text, className="form-control mono")
+    shown = "" if value is None else str(value)
+    return dcc.Input(id=control_id, value=shown, type="text", className="form-control")
+
+
+def _as(type_name: str) -> str:
+    return "number" if type_name in _NUMBERS else "json" if type_name in _JSON else "text"
+
+
+def _range(item: FormField) -> str:
+    if item.low is None or item.high is None:
+        return "" if item.field.required else "optional"
+    return f"{formats.number(item.low)} to {formats.number(item.high)}"
+
+
+def render_examples(found: Mapping[str, tuple[ExampleLink, ...]], query: InferenceQuery) -> Any:
+    """Rows of the evaluation to click, by how the recorded prediction did."""
+    if not found:
+        return None
+    groups = [
+        html.Div([html.H3(kind_.capitalize(), className="field-label"), _examples(links, query)], className="mb-2")
+        for kind_, links in found.items()
+    ]
+    return html.Div(groups)
+
+
+def _examples(links: tuple[ExampleLink, ...], query: InferenceQuery) -> html.Div:
+    return html.Div([_example(link, query) for link in links], className="examples")
+
+
+def _example(link: ExampleLink, query: InferenceQuery) -> html.A:
+    label, said = _figure(link.label), _figure(link.prediction)
+    outcome = label if link.label == link.prediction else f"{label}, said {said}"
+    shown = (
+        html.Img(src=link.image, alt=f"picture of row {link.row}") if link.image else html.Span(link.title, dir="auto")
+    )
+    spoken = f"Row {link.row}: label {link.label}, recorded prediction {link.prediction}"
+    body = [shown, html.Span(outcome, className="example-label", title=spoken)]
+    anchor = view_link(PATH, query, body, "example", row=str(link.row), text="", values="", upload="")
+    setattr(anchor, "aria-current", "true" if query.row == str(link.row) and not query.upload else "false")
+    return anchor
+
+
+def _figure(text: str) -> str:
+    """A class name as it is; a number with a fraction shortened."""
+    whole, point, rest = text.partition(".")
+    return formats.number(float(text)) if point and whole.lstrip("-").isdecimal() and rest.isdecimal() else text

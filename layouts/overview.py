@@ -1,0 +1,128 @@
+"""The Overview page: every model, what needs attention first."""
+
+from enum import StrEnum
+from typing import Any
+
+from dash import dcc, html
+
+from dashboard.reports.overview import ModelCard, OverviewReport
+from layouts import formats, page, parts, sparkline
+from layouts.links import Path, page_link
+from mlflow_runs.records import RunRow
+
+PATH = Path.OVERVIEW
+QUESTION = "Are the models fine, and is the newest version better than the one before?"
+
+
+class Ids(StrEnum):
+    """Ids of this page; SEARCH is a control of the query. While PENDING evaluations are not measured, AGAIN asks."""
+
+    QUERY = "overview-query"
+    SEARCH = "overview-search"
+    BODY = "overview-body"
+    PENDING = "overview-pending"
+    AGAIN = "overview-again"
+
+
+def build(**query: str) -> html.Div:
+    """The empty page."""
+    search = dcc.Input(
+        id=Ids.SEARCH, value=query.get("search", ""), placeholder="Find a model", debounce=0.3, className="form-control"
+    )
+    tools = html.Div([html.Label("Model", htmlFor=Ids.SEARCH), search], className="field chrome")
+    body = page.slot(Ids.BODY, 110, 110, 110, 110)
+    stores = [dcc.Store(id=Ids.PENDING), dcc.Store(id=Ids.AGAIN)]
+    return page.build(Ids.QUERY, query, "Overview", QUESTION, tools, body, *stores)
+
+
+def render(report: OverviewReport) -> Any:
+    """One card per model; a sentence where there is none."""
+    if not report.models:
+        return _nothing(report)
+    pending = f"Reading {formats.plural(report.pending, 'more evaluation')} …" if report.pending else None
+    cards = [_card(model) for model in report.models]
+    return html.Div([html.P(pending, className="card-note mb-2", role="status") if pending else None, *cards])
+
+
+def _nothing(report: OverviewReport) -> html.Div:
+    store = report.store
+    if not store.reachable:
+        text = f"{store.uri} does not answer: {store.message or 'no connection yet'}. This page fills by itself."
+        return parts.empty("The tracking store cannot be reached", text)
+    if report.pending:
+        return parts.empty("Reading the first evaluations", "This page fills by itself in a few seconds.")
+    if store.runs:
+        return parts.empty("No model matches", "Clear the search field to see every model.")
+    text = f"{store.uri} holds no runs yet. A run logged to it appears here within seconds; no reload is needed."
+    return parts.empty("No runs yet", text)
+
+
+def _card(model: ModelCard) -> html.Section:
+    blocks = [_name(model), _headline(model), _change(model), _history(model), _worst(model)]
+    return html.Section(blocks, className="card-box model-card mb-3", **{"aria-label": model.model})
+
+
+def _name(model: ModelCard) -> html.Div:
+    link = page_link(Path.PERFORMANCE, model.model, "model-name", run=model.run.run_id)
+    tags = [parts.pill(_version(model.run), "accent"), *(parts.pill(f"@{alias}") for alias in model.run.aliases)]
+    kind = f"{model.task or 'no evaluation'} · {formats.plural(model.n_versions, 'version')}"
+    trouble = html.Div(model.problem, className="small", style={"color": "var(--worse)"}) if model.problem else None
+    when = html.Div(f"{kind} · newest {formats.since(model.run.start_time)}", className="card-note")
+    return html.Div([html.H2(link), html.Div(tags, className="toolbar my-1"), when, trouble])
+
+
+def _version(run: RunRow) -> str:
+    return f"v{run.version}" if run.version else f"run {run.ordinal}"
+
+
+def _headline(model: ModelCard) -> html.Div:
+    if model.headline is None:
+        return html.Div("No figures", className="muted")
+    estimate = model.headline
+    interval = formats.span(estimate.low, estimate.high)
+    rows = f"n = {formats.count(estimate.n)}"
+    return html.Div(
+        [
+            html.Span(formats.title(model.metric), className="stat-name"),
+            html.Div(formats.number(estimate.value), className="headline"),
+            html.Span(" · ".join(text for text in (interval, rows) if text), className="stat-range"),
+        ]
+    )
+
+
+def _change(model: ModelCard) -> html.Div:
+    if model.verdict is None or model.previous is None:
+        return html.Div(
+            [html.Span("Against the version before", className="stat-name"), html.Div("nothing to compare")]
+        )
+    before = page_link(Path.PERFORMANCE, _version(model.previous), run=model.previous.run_id)
+    return html.Div(
+        [
+            html.Span(["Against ", before], className="stat-name"),
+            html.Div(parts.verdict_pill(model.verdict), className="my-1"),
+            html.Div(parts.verdict_text(model.verdict), className="stat-range"),
+        ]
+    )
+
+
+def _history(model: ModelCard) -> html.Div:
+    points = [point.estimate for point in model.history]
+    name = f"{formats.title(model.metric)} over {formats.plural(len(points), 'version')}"
+    return html.Div([html.Span(name, className="stat-name"), sparkline.build(points, formats.title(model.metric))])
+
+
+def _worst(model: ModelCard) -> html.Div:
+    if model.worst_slice is None:
+        return html.Div(
+            [html.Span("Weakest slice", className="stat-name"), html.Div("no slices declared", className="muted")]
+        )
+    worst = model.worst_slice
+    estimate = worst.metrics.get(model.metric) or next(iter(worst.metrics.values()))
+    link = page_link(Path.PERFORMANCE, worst.name.replace("_", " "), run=model.run.run_id, slice=worst.name)
+    return html.Div(
+        [
+            html.Span("Weakest slice", className="stat-name"),
+            html.Div(link),
+            html.Div(f"{formats.number(estimate.value)} · n = {formats.count(worst.n)}", className="stat-range"),
+        ]
+    )

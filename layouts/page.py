@@ -1,0 +1,27 @@
+"""The frame of one page: its query store, title with the question it answers, and its body."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from dash import dcc, html
+
+from layouts import parts
+
+
+def build(query_id: str, params: dict[str, Any], title: str, question: str, tools: Any, *body: Any) -> html.Div:
+    """A page's empty tree; links of class view-link inside it write to the store `query_id`."""
+    head = html.Div(
+        [html.Div([html.H1(title), html.P(question, className="question")], className="page-title"), tools],
+        className="page-head",
+    )
+    return html.Div([dcc.Store(id=query_id, data=params), head, *body], **{"data-query-store": query_id})
+
+
+def slot(slot_id: str, *heights: int) -> html.Div:
+    """A place that a callback fills; grey blocks until then."""
+    return html.Div(parts.skeleton(*heights) if heights else None, id=slot_id)
+
+
+def view(view_id: str, fields: Sequence[str]) -> dcc.Store:
+    """A store that follows some fields of the page's query, so that a slot waits for those only (see vitrine.pick)."""
+    return dcc.Store(id=view_id, data={"fields": list(fields), "fresh": True})

@@ -1,0 +1,89 @@
+"""How one answer of a model is drawn: the label or value, how it compares with the record, probabilities, origin."""
+
+import json
+from typing import Any
+
+from dash import html
+
+from dashboard.inference.client import Answer
+from dashboard.inference.outputs import Prediction
+from dashboard.reports.inference import InferenceAnswer
+from layouts import formats, parts
+
+_TOP = 5
+_LONGEST_RAW = 20_000
+
+
+def render(found: InferenceAnswer | None) -> Any:
+    """The answer, or what to do to get one."""
+    if found is None:
+        return parts.empty("Nothing asked yet", "Click an example, or give an input of your own.")
+    prediction = found.answer.predictions[0]
+    said = _said(prediction)
+    head = html.Div(
+        [html.Div(said, className="answer", dir="auto"), _outcome(found, prediction)], className="answer-head"
+    )
+    return html.Div([head, _details(prediction, found.truth), _origin(found.answer, found.source)])
+
+
+def _said(prediction: Prediction) -> str:
+    if prediction.label is not None:
+        return formats.short(prediction.label, 200)
+    return formats.number(prediction.value) if prediction.value is not None else "Answer"
+
+
+def _outcome(found: InferenceAnswer, prediction: Prediction) -> Any:
+    """Right or wrong against the record; for numbers the difference."""
+    if found.truth is None:
+        return None
+    if prediction.value is not None and found.number is not None:
+        off = formats.signed(prediction.value - found.number)
+        return html.P(f"Recorded: {formats.number(found.number)}, so {off}.", className="muted mb-0")
+    if prediction.label is None:
+        return html.P(f"Recorded label: {found.truth}", className="muted mb-0")
+    if prediction.label == found.truth:
+        return parts.pill("✓ right, as recorded", "better")
+    return parts.pill(f"✗ wrong, recorded is {formats.short(found.truth, 60)}", "worse")
+
+
+def _details(prediction: Prediction, truth: str | None) -> Any:
+    if prediction.probabilities:
+        return _probabilities(prediction, truth)
+    if prediction.label is None and prediction.value is None:
+        text = json.dumps(prediction.raw, ensure_ascii=False, indent=1, default=str)
+        return html.Pre(formats.short(text, _LONGEST_RAW), className="mono raw", tabIndex=0)
+    return None
+
+
+def _probabilities(prediction: Prediction, truth: str | None) -> html.Div:
+    lines = [_line(name, share, truth) for name, share in prediction.probabilities.items()]
+    rest = html.Details([html.Summary(f"All {len(lines)} classes"), *lines[_TOP:]]) if len(lines) > _TOP else None
+    return html.Div([html.H3("Probability", className="field-label"), *lines[:_TOP], rest], className="mt-3")
+
+
+def _line(name: str, share: float, truth: str | None) -> html.Div:
+    mark = html.Span("recorded", className="pill accent") if name == truth else None
+    label = html.Span([html.Span(name, className="cell-text", title=name, dir="auto"), mark], className="class-name")
+    shown = "< 0.1%" if 0 < share < 0.0005 else formats.percent(share)
+    number = html.Span(shown, className="num", title=repr(share))
+    return html.Div([label, parts.share_bar(share), number], className="probability")
+
+
+def _origin(answer: Answer, source: str) -> html.Div:
+    """What was asked, which model answered, how long it took, whether it came from the cache."""
+    card = answer.model
+    model = f"{card.name} version {card.version}" if card.version else card.name
+    entries: list[tuple[str, Any]] = [
+        ("Input", source),
+        ("Model", model),
+        ("Run", html.Span(card.run_name or card.run_id[:8], title=card.run_id)),
+        ("Answered in", _duration(answer)),
+    ]
+    facts = [html.Span([name, " ", html.B(value)]) for name, value in entries]
+    cached = parts.pill(f"from cache, {formats.age(answer.age or 0.0)}", "accent") if answer.cached else None
+    return html.Div([*facts, cached], className="run-facts mt-3 mb-0")
+
+
+def _duration(answer: Answer) -> str:
+    whole = f"{formats.number(answer.latency_ms, 1)} ms"
+    return whole if answer.cached else f"{whole}, {formats.number(answer.engine_ms, 1)} ms of it in the model"

@@ -1,0 +1,70 @@
+"""The run bar that pages about one run share: model picker, run picker, facts about the run."""
+
+from typing import Any
+
+from dash import dcc, html
+
+from layouts import formats, parts
+from mlflow_runs.records import RunRow, StoreState
+
+
+def build(model_id: str, run_id: str) -> html.Div:
+    """Two searchable pickers, still empty."""
+    return html.Div(
+        [
+            _field("Model", model_id, "Search models"),
+            _field("Version or run", run_id, "Search name, version, alias"),
+        ],
+        className="run-bar chrome",
+    )
+
+
+def _field(label: str, component_id: str, placeholder: str) -> html.Div:
+    picker = dcc.Dropdown(id=component_id, options=[], clearable=False, searchable=True, placeholder=placeholder)
+    return html.Div([html.Label(label, htmlFor=component_id), picker], className="field")
+
+
+def waiting(state: StoreState) -> Any:
+    """What a page shows while no run is chosen: nothing to choose, or the choice is under way."""
+    if state.runs:
+        return parts.skeleton(120, 320)
+    if not state.reachable:
+        return parts.empty(
+            "The tracking store cannot be reached", f"{state.uri}: {state.message or 'not connected yet'}"
+        )
+    text = f"{state.uri} holds no runs yet. A run logged to it appears here within seconds; no reload is needed."
+    return parts.empty("No runs yet", text)
+
+
+def model_options(models: list[str]) -> list[dict[str, str]]:
+    """Options of the model picker."""
+    return [{"label": model, "value": model} for model in models]
+
+
+def run_options(rows: list[RunRow]) -> list[dict[str, str]]:
+    """Options of the run picker, newest first: version, aliases, name, headline metric, age."""
+    return [{"label": run_label(row), "value": row.run_id} for row in reversed(rows)]
+
+
+def run_label(row: RunRow) -> str:
+    """One run in one line, searchable by everything in it."""
+    name = f"v{row.version}" if row.version else f"#{row.ordinal}"
+    metric = next((key for key in ("macro_f1", "f1", "rmse", "accuracy") if key in row.metrics), "")
+    figure = f"{formats.title(metric)} {formats.number(row.metrics[metric])}" if metric else ""
+    state = "unreadable" if row.state == "broken" else ""
+    pieces = [name, *(f"@{alias}" for alias in row.aliases), row.run_name, figure, formats.since(row.start_time), state]
+    return " · ".join(piece for piece in pieces if piece)
+
+
+def facts(row: RunRow) -> html.Div:
+    """Where the figures come from: run, age, commit, data."""
+    data = ", ".join(f"{d.name} ({d.digest})" for d in row.datasets)
+    entries: list[tuple[str, Any]] = [
+        ("Run", row.run_name or row.run_id[:8]),
+        ("Experiment", row.experiment),
+        ("Trained", html.Span(formats.since(row.start_time), title=formats.day(row.start_time))),
+        ("Commit", html.Span(row.git_commit[:8], className="mono", title=row.git_commit) if row.git_commit else None),
+        ("Data", data),
+        ("Indexed", formats.since(row.synced_at)),
+    ]
+    return html.Div([html.Span([name, " ", html.B(value)]) for name, value in entries if value], className="run-facts")
