@@ -70,6 +70,12 @@
     });
     return Object.fromEntries(now);
   }
+  /* dcc.Input puts the caret back a moment after each key, to where it was then: on a busy machine the next
+     letters land in the middle of the word. The browser keeps the caret by itself. */
+  document.addEventListener("focusin", (event) => {
+    if (event.target.matches && event.target.matches("input.dash-input-element")) event.target.setSelectionRange = () => {};
+  });
+
   /* A menu of links closes on a click elsewhere and on Escape. */
   document.addEventListener("click", (event) => {
     document.querySelectorAll("details.menu[open]").forEach((menu) => { if (!menu.contains(event.target)) menu.open = false; });
