@@ -1,8 +1,8 @@
 """What people made and must survive: saved slices. SQLite in the data folder, or another database by setting."""
 
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
 
@@ -60,17 +60,27 @@ class State:
         with self._connected() as connection:
             connection.execute(table.delete().where(table.c.model == model, table.c.name == name))
 
-    @contextmanager
-    def _connected(self) -> Iterator[sa.Connection]:
-        """A transaction; what the database reports becomes StateUnavailable, but for a broken constraint."""
-        try:
-            with _engine(os.getpid(), self.url).begin() as connection:
-                yield connection
-        except sa.exc.IntegrityError:
-            raise
-        except (sa.exc.SQLAlchemyError, ImportError, OSError) as exc:
-            reason = " ".join(str(getattr(exc, "orig", None) or exc).split())[:200]
-            raise StateUnavailable(f"The database of saved slices cannot be used: {reason}.") from exc
+    def _connected(self) -> AbstractContextManager[sa.Connection]:
+        return transaction(self.url, _saved)
+
+
+@contextmanager
+def transaction(url: str, *tables: Callable[[], sa.Table]) -> Iterator[sa.Connection]:
+    """A transaction on the state database, in which the tables exist; what it reports becomes StateUnavailable.
+
+    A broken constraint is left to the caller as SQLAlchemy's IntegrityError.
+    """
+    try:
+        engine = _engine(os.getpid(), url)
+        for table in tables:
+            _make(os.getpid(), url, table)
+        with engine.begin() as connection:
+            yield connection
+    except sa.exc.IntegrityError:
+        raise
+    except (sa.exc.SQLAlchemyError, ImportError, OSError) as exc:
+        reason = " ".join(str(getattr(exc, "orig", None) or exc).split())[:200]
+        raise StateUnavailable(f"The database of what people made cannot be used: {reason}.") from exc
 
 
 def _saved() -> sa.Table:
@@ -89,19 +99,23 @@ def _saved() -> sa.Table:
 
 @cache
 def _engine(process: int, url: str) -> sa.Engine:
-    """One engine per process, because a connection must not be shared across a fork; makes what is missing."""
+    """One engine per process, because a connection must not be shared across a fork."""
     address = sa.make_url(url)
     if address.get_backend_name() == "sqlite":
         # a file needs no pool, and without one nothing stays open when a worker forks
-        engine = sa.create_engine(address, poolclass=NullPool, connect_args={"timeout": 10})
-    else:
-        engine = sa.create_engine(address, pool_size=4, pool_pre_ping=True, pool_recycle=900)
+        return sa.create_engine(address, poolclass=NullPool, connect_args={"timeout": 10})
+    return sa.create_engine(address, pool_size=4, pool_pre_ping=True, pool_recycle=900)
+
+
+@cache
+def _make(process: int, url: str, table: Callable[[], sa.Table]) -> None:
+    """Make a table that is missing, once per process."""
+    made, engine = table(), _engine(process, url)
     try:
         with engine.begin() as connection:
-            connection.execute(CreateTable(_saved(), if_not_exists=True))
+            connection.execute(CreateTable(made, if_not_exists=True))
     except sa.exc.IntegrityError:
         # PostgreSQL says so when another process makes the table at the same moment
         with engine.connect() as connection:
-            if not sa.inspect(connection).has_table("saved_slices"):
+            if not sa.inspect(connection).has_table(made.name):
                 raise
-    return engine

@@ -108,7 +108,7 @@ def test_processes_share_it_and_a_restart_finds_it(url: str) -> None:
 def test_a_database_that_cannot_be_used_is_told_in_a_sentence(tmp_path: Path) -> None:
     (tmp_path / "state.db").write_bytes(b"this is no database, " * 100)
     for url in (Settings(data_dir=tmp_path).state_url, "sqlite:////nowhere/at/all.db", "nonsense+driver://x"):
-        with pytest.raises(StateUnavailable, match="database of saved slices cannot be used"):
+        with pytest.raises(StateUnavailable, match="database of what people made cannot be used"):
             State(url).slices("m")
 
 
