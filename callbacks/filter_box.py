@@ -12,6 +12,7 @@ from dashboard.reports.query import from_params
 from dashboard.services import Services
 from dashboard.state import SavedSlice
 from layouts import filter_box, shell
+from layouts import run_picker as picker
 
 Params = dict[str, Any] | None
 
@@ -22,11 +23,11 @@ def register(app: dash.Dash, services: Services, page: str, path: str, kind: typ
     run_picker.control(app, ids.query, ids.filter)
     run_picker.follow(app, ids.query, ids.filter)
     _register_browser(app, ids)
-    _register_saved(app, services, ids, path, kind)
+    _register_saved(app, services, page, path, kind)
 
-    @app.callback(Output(ids.words, "data-words"), Output(ids.column, "options"), Input(ids.query, "data"))
-    def offer(params: Params) -> tuple[Any, ...]:
-        run = from_params(kind, params or {}).run
+    @app.callback(Output(ids.words, "data-words"), Output(ids.column, "options"), Input(_run_of(page), "data"))
+    def offer(view: Params) -> tuple[Any, ...]:
+        run = (view or {}).get("run", "")
         found = filter_words(services, run) if run else ()
         return filter_box.words(found), filter_box.column_options(found)
 
@@ -47,14 +48,24 @@ def _register_browser(app: dash.Dash, ids: filter_box.Ids) -> None:
     )  # fmt: skip
 
 
-def _register_saved(app: dash.Dash, services: Services, ids: filter_box.Ids, path: str, kind: type[Any]) -> None:
+def _run_of(page: str) -> str:
+    return picker.view_of(f"{page}-run")
+
+
+def _register_saved(app: dash.Dash, services: Services, page: str, path: str, kind: type[Any]) -> None:
+    ids = filter_box.ids_of(page)
     app.clientside_callback(
         ClientsideFunction("filterBox", "again"), Input(ids.changed, "data"), State(shell.Ids.REVISION, "data"),
         prevent_initial_call=True,
     )  # fmt: skip
 
-    @app.callback(Output(ids.saved, "children"), Input(ids.query, "data"), Input(ids.changed, "data"))
-    def show(params: Params, _changed: Any) -> Any:
+    @app.callback(
+        Output(ids.saved, "children"),
+        Input(_run_of(page), "data"),
+        Input(ids.changed, "data"),
+        State(ids.query, "data"),
+    )
+    def show(_view: Params, _changed: Any, params: Params) -> Any:
         query = from_params(kind, params or {})
         if not query.run:
             return None

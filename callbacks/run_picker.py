@@ -14,18 +14,19 @@ def register(app: dash.Dash, services: Services, query: str, model: str, run: st
     """Connect the pickers `model` and `run` to the page's query store `query`."""
     mirror(app, query)
     control(app, query, run)
+    pick(app, query, run_picker.view_of(run))
 
     @app.callback(
         Output(model, "options"),
         Output(model, "value"),
         Output(run, "options"),
         Output(run, "value"),
-        Input(query, "data"),
+        Input(run_picker.view_of(run), "data"),
         Input(model, "value"),
         Input(shell.Ids.REVISION, "data"),
     )
-    def fill(params: dict[str, Any] | None, chosen: str | None, _revision: int | None) -> tuple[Any, ...]:
-        asked = "" if dash.ctx.triggered_id == model else (params or {}).get("run", "")
+    def fill(view: dict[str, Any] | None, chosen: str | None, _revision: int | None) -> tuple[Any, ...]:
+        asked = "" if dash.ctx.triggered_id == model else (view or {}).get("run", "")
         choice = run_choice(services, asked, chosen or "")
         options = run_picker.model_options(choice.models), run_picker.run_options(choice.rows)
         return options[0], choice.model, options[1], choice.run

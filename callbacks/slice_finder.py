@@ -5,6 +5,7 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State
 
+from callbacks import run_picker
 from dashboard.reports.performance import PerformanceQuery
 from dashboard.reports.query import from_params
 from dashboard.reports.slice_finder import Search, find_weak_slices, search_of
@@ -17,16 +18,18 @@ Params = dict[str, Any] | None
 
 def register(app: dash.Dash, services: Services, store: str) -> None:
     """Connect the card to the page's query store `store`."""
+    run_picker.pick(app, store, Ids.VIEW)
 
     @app.callback(
         Output(Ids.SECTION, "className"),
         Output(Ids.ABOUT, "children"),
         Output(Ids.ASK, "className"),
         Output(Ids.RESULT, "children"),
-        Input(store, "data"),
+        Input(Ids.VIEW, "data"),
         Input(Ids.FINISHED, "data"),
+        State(store, "data"),
     )
-    def show(params: Params, _finished: Any) -> tuple[Any, ...]:
+    def show(_view: Params, _finished: Any, params: Params) -> tuple[Any, ...]:
         query = from_params(PerformanceQuery, params or {})
         search = search_of(services, query.run) if query.run else Search(False)
         if not search.possible:

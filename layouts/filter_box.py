@@ -10,7 +10,7 @@ from dash import dcc, html
 from dashboard.reports.filter_words import Word
 from dashboard.state import SavedSlice
 from layouts import formats
-from layouts.links import view_link
+from layouts.links import base, view_link
 
 _HINT = "Filter rows, for example: age BETWEEN 40 AND 60 AND region = 'north'"
 
@@ -120,7 +120,7 @@ def render_saved(saved: Sequence[SavedSlice], ids: Ids, path: str, query: Any) -
         return None
     lines = [_saved(item, ids, path, query) for item in saved]
     head = html.Div("Saved for this model", className="field-label")
-    return html.Div([head, html.Ul(lines, className="saved-slices")], className="mt-2")
+    return html.Div([head, html.Ul(lines, className="saved-slices")], className="mt-2", **base(query))
 
 
 def _saved(item: SavedSlice, ids: Ids, path: str, query: Any) -> html.Li:

@@ -4,8 +4,13 @@ from typing import Any
 
 from dash import dcc, html
 
-from layouts import formats, parts
+from layouts import formats, page, parts
 from mlflow_runs.records import RunRow, StoreState
+
+
+def view_of(run_id: str) -> str:
+    """The id of the store that follows the chosen run alone (see layouts.page.view)."""
+    return f"{run_id}-view"
 
 
 def build(model_id: str, run_id: str) -> html.Div:
@@ -14,6 +19,7 @@ def build(model_id: str, run_id: str) -> html.Div:
         [
             _field("Model", model_id, "Search models"),
             _field("Version or run", run_id, "Search name, version, alias"),
+            page.view(view_of(run_id), ("run",)),
         ],
         className="run-bar chrome",
     )

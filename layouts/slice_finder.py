@@ -7,7 +7,7 @@ from dash import dcc, html
 
 from dashboard.reports.performance import PerformanceQuery
 from dashboard.reports.slice_finder import Search, WeakSlice, WeakSlices
-from layouts import formats, parts
+from layouts import formats, page, parts
 from layouts.links import Path, base, view_link
 
 PATH = Path.PERFORMANCE
@@ -29,6 +29,7 @@ class Ids(StrEnum):
     DONE = "finder-done"
     RESULT = "finder-result"
     FINISHED = "finder-finished"
+    VIEW = "finder-view"
 
 
 def section() -> html.Div:
@@ -43,7 +44,8 @@ def section() -> html.Div:
         id=Ids.ASK,
         className=ASK,
     )
-    body = html.Div([dcc.Store(id=Ids.FINISHED), ask, html.Div(id=Ids.RESULT, **{"aria-live": "polite"})])
+    view = page.view(Ids.VIEW, ("run", "filter"))
+    body = html.Div([dcc.Store(id=Ids.FINISHED), view, ask, html.Div(id=Ids.RESULT, **{"aria-live": "polite"})])
     card = parts.card("Discovered slices", body, html.Span(" ", id=Ids.ABOUT))
     return html.Div(card, id=Ids.SECTION, className=HIDDEN)
 
