@@ -2,8 +2,8 @@
 
 import json
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
+from mlflow_runs.class_sets import SETS, sets_of
 from mlflow_runs.errors import ArtifactUnreadable
 from mlflow_runs.figures import read_json
 from mlflow_runs.roles import SLICE_PREFIX, class_text
@@ -211,18 +212,41 @@ def _null_nan(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
+def with_sets(found: Scan, names: Sequence[str]) -> Scan:
+    """The scan of a table whose named columns hold several classes per row: copied as sorted lists of texts."""
+    places = {found.schema.get_field_index(name): SETS for name in names}
+    return replace(found, schema=_changed(found.schema, places), changes=found.changes | places)
+
+
+def class_names(found: Scan, name: str) -> set[str]:
+    """The classes that occur in a column of sets; ArtifactUnreadable where its values are no sets of classes."""
+    at = found.schema.get_field_index(name)
+    try:
+        with pq.ParquetFile(found.path) as file:
+            nth = file.schema_arrow.names[:at].count(file.schema_arrow.names[at])
+            batches = file.iter_batches(columns=[file.schema_arrow.names[at]])
+            parts = [pc.unique(sets_of(batch.column(nth)).flatten()).to_pylist() for batch in batches]
+    except (pa.ArrowException, TypeError) as exc:
+        raise ArtifactUnreadable(f"column {name!r} does not hold sets of classes: {_first_line(exc)}") from exc
+    return {text for part in parts for text in part}
+
+
 def copy(found: Scan, target: Path) -> None:
-    """Write the normalised table: unique names, NaN as null, 0/1 slices as booleans; else the file as it is."""
+    """Write the normalised table: unique names, NaN as null, 0/1 slices as booleans, classes as sets; else the file."""
     if not found.changes and not found.notes:
         shutil.copyfile(found.path, target)
         return
     with pq.ParquetFile(found.path) as file, pq.ParquetWriter(target, found.schema, compression="zstd") as writer:
         for batch in _batches(file):
             columns = [
-                _null_nan(part).cast(found.schema.field(at).type) if at in found.changes else part
+                _normal(part, found.schema.field(at).type) if at in found.changes else part
                 for at, part in enumerate(batch.columns)
             ]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=found.schema))
+
+
+def _normal(part: pa.Array, kind: pa.DataType) -> pa.Array:
+    return sets_of(part) if kind == SETS else _null_nan(part).cast(kind)
 
 
 def _first_line(exc: Exception) -> str:

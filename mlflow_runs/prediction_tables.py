@@ -12,11 +12,12 @@ import pyarrow as pa
 
 from mlflow_runs import formats, roles
 from mlflow_runs.artifacts import ArtifactFile, Source, Tables
+from mlflow_runs.class_sets import is_sets
 from mlflow_runs.errors import ArtifactUnreadable
 from mlflow_runs.figures import read_json
 from mlflow_runs.records import Problem, Roles, RunRow, Task
 
-READER_VERSION = "1"  # part of every digest: raise it when the same bytes are read differently
+READER_VERSION = "2"  # part of every digest: raise it when the same bytes are read differently
 MANY_CLASSES = 10_000
 TABLES = ("predictions.parquet", "predictions.csv", "eval_results_table.json")
 
@@ -106,6 +107,8 @@ def _read_table(
     if not scan.n_rows:
         found.append(Problem(artifact, "is a table without rows"))
     task, chosen, classes, positive = _meaning(scan, description, artifact, found)
+    if task == "multilabel":
+        scan = formats.with_sets(scan, [name for name in (chosen.label, chosen.prediction) if name])
     digest = _digest(local, description[1])
     path = tables.keep(f"{digest}.parquet", lambda target: formats.copy(scan, target))
     problems.extend(found)
@@ -125,9 +128,11 @@ def _meaning(
     if data.get("task") is not None and task is None:
         problems.append(Problem(path, f"task {data['task']!r} is unknown; it is inferred from the values"))
     task = task or _inferred(scan, chosen)
-    if task != "classification":
+    if task not in ("classification", "multilabel"):
         return task, chosen, (), None
-    classes = _classes(scan, chosen, data, problems, artifact)
+    classes = _classes(scan, task, chosen, data, problems, artifact)
+    if task == "multilabel":
+        return task, roles.with_scores(chosen, schema, classes, single=False), classes, None
     positive = roles.class_text(data["positive_class"]) if data.get("positive_class") is not None else None
     if positive is not None and positive not in classes:
         problems.append(Problem(path, f"positive class {positive!r} does not occur; the last class is taken"))
@@ -137,20 +142,29 @@ def _meaning(
 
 def _inferred(scan: formats.Scan, chosen: Roles) -> Task | None:
     name = chosen.label or chosen.prediction
+    if name is not None and not chosen.boxes and is_sets(scan.schema.field(name).type):
+        return "multilabel"
     if name is None or pa.types.is_nested(scan.schema.field(name).type):
         return "detection" if chosen.boxes else None
     return roles.infer_task(formats.column(scan, name)) if scan.n_rows else None
 
 
 def _classes(
-    scan: formats.Scan, chosen: Roles, data: Mapping[str, Any], problems: list[Problem], artifact: str
+    scan: formats.Scan,
+    task: Task,
+    chosen: Roles,
+    data: Mapping[str, Any],
+    problems: list[Problem],
+    artifact: str,
 ) -> tuple[str, ...]:
     """Declared classes first and in their order, then what else occurs as label or prediction, sorted."""
     given = data.get("classes")
     declared = [roles.class_text(name) for name in given] if isinstance(given, list) else []
     seen: set[str] = set()
     for name in filter(None, (chosen.label, chosen.prediction)):
-        if not pa.types.is_nested(scan.schema.field(name).type):
+        if task == "multilabel":
+            seen |= formats.class_names(scan, name)
+        elif not pa.types.is_nested(scan.schema.field(name).type):
             seen |= set(roles.class_texts(formats.column(scan, name)))
     classes = tuple(dict.fromkeys([*declared, *sorted(seen)]))
     if len(classes) > MANY_CLASSES:

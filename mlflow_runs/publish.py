@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import mlflow
 import pandas as pd
@@ -18,6 +18,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelInput
 from mlflow.exceptions import MlflowException
 
+from mlflow_runs.class_sets import is_sets, sets_of
 from mlflow_runs.errors import DashboardError, DataMissing, ModelUnavailable, StoreUnavailable
 from mlflow_runs.records import Task
 from mlflow_runs.roles import SLICE_PREFIX, checked_task, class_text, infer_task
@@ -60,6 +61,8 @@ def log_evaluation(
     `positive_class`. `slices` maps a name to a predicate over a row (mapping with attribute access): each becomes a
     boolean column `slice_<name>`. `model` is what `log_model` returned, a logged model or its id, or a scikit-learn
     estimator or torch module to log. `image` names a column of PNG or JPEG bytes, or of artifact paths in the run.
+    Lists of classes as label and prediction make it a multi-label task; so do texts such as "a|b" with
+    `task="multilabel"`.
     Writes to `run_id`, else to the active run, else to a new run. Raises DataMissing for columns the table lacks.
     """
     single = {"label": label, "prediction": prediction, "id": id, "time": time, "text": text, "image": image}
@@ -73,7 +76,11 @@ def log_evaluation(
     described: dict[str, Any] = {"task": kind, "columns": columns}
     described |= {"classes": [class_text(c) for c in classes]} if classes is not None else {}
     described |= {"positive_class": class_text(positive_class)} if positive_class is not None else {}
-    metrics = headline_metrics(full[label], full[prediction], kind)
+    if kind == "multilabel":
+        arrow = _with_sets(arrow, (label, prediction))
+        metrics = multilabel_metrics(arrow[label], arrow[prediction])
+    else:
+        metrics = headline_metrics(full[label], full[prediction], kind)
     with _run(run_id) as (client, target):
         model_id = _model_id(model, full, columns)
         described |= {"model_id": model_id} if model_id else {}
@@ -107,6 +114,31 @@ def headline_metrics(label: "pd.Series[Any]", prediction: "pd.Series[Any]", task
         "mae": float(metrics.mean_absolute_error(true, guess)),
     }
     return found | ({"r2": float(metrics.r2_score(true, guess))} if len(true) > 1 else {})
+
+
+def multilabel_metrics(label: pa.ChunkedArray, prediction: pa.ChunkedArray) -> dict[str, float]:
+    """Macro, micro and samples F1 and subset accuracy of sets of classes, over rows that have both (scikit-learn's)."""
+    pairs = zip(label.to_pylist(), prediction.to_pylist(), strict=True)
+    both = [(y, p) for y, p in pairs if y is not None and p is not None]
+    classes = sorted({name for pair in both for names in pair for name in names})
+    if not classes:
+        return {}
+    from sklearn import metrics, preprocessing  # as above
+
+    binarizer = preprocessing.MultiLabelBinarizer(classes=classes).fit(None)
+    true, guess = (binarizer.transform(list(side)) for side in zip(*both, strict=True))
+    found = {
+        f"{how}_f1": float(metrics.f1_score(true, guess, average=how, zero_division=0))
+        for how in ("macro", "micro", "samples")
+    }
+    return found | {"subset_accuracy": float(metrics.accuracy_score(true, guess))}
+
+
+def _with_sets(table: pa.Table, names: Sequence[str]) -> pa.Table:
+    for name in names:
+        at = table.column_names.index(name)
+        table = table.set_column(at, name, sets_of(table[name].combine_chunks()))
+    return table
 
 
 def _check_columns(table: pd.DataFrame, columns: Mapping[str, Any]) -> None:
@@ -143,19 +175,26 @@ def _arrow(table: pd.DataFrame) -> pa.Table:
     columns = {}
     for name in table.columns:
         try:
-            columns[str(name)] = pa.array(table[name], from_pandas=True)
+            columns[str(name)] = pa.array(_lists(table[name]), from_pandas=True)
         except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
             texts = [class_text(value) if isinstance(value, list) or pd.notna(value) else None for value in table[name]]
             columns[str(name)] = pa.array(texts, pa.string())
     return pa.table(columns)
 
 
+def _lists(values: "pd.Series[Any]") -> "pd.Series[Any]":
+    """Python sets as lists, which is how Arrow knows them."""
+    if values.dtype != object or not any(isinstance(value, (set, frozenset)) for value in values):
+        return values
+    return values.map(lambda value: list(value) if isinstance(value, (set, frozenset)) else value)
+
+
 def _task(task: str | None, label: pa.ChunkedArray) -> Task:
     if task is None:
-        return infer_task(label)
+        return "multilabel" if is_sets(label.type) else infer_task(label)
     known = checked_task(task)
     if known is None:
-        raise DataMissing(f"unknown task {task!r}; known are classification, regression, detection, image_to_image")
+        raise DataMissing(f"unknown task {task!r}; known are {', '.join(get_args(Task))}")
     return known
 
 
@@ -247,7 +286,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--scores", nargs="+", metavar="CLASS=COLUMN", help="one score column per class")
     for role in ("id", "time", "text", "image"):
         made.add_argument(f"--{role}", help=f"column with the {role}")
-    made.add_argument("--task", choices=["classification", "regression", "detection", "image_to_image"])
+    made.add_argument("--task", choices=get_args(Task))
     made.add_argument("--positive-class", help="class that --score belongs to")
     made.add_argument("--run-name", help="name of the new run")
     made.add_argument("--model-name", help="register the run as the next version of this model")

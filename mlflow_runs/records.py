@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-Task = Literal["classification", "regression", "detection", "image_to_image"]
+Task = Literal["classification", "multilabel", "regression", "detection", "image_to_image"]
 EvaluationState = Literal["none", "pending", "ready", "broken"]
 
 
@@ -33,6 +33,7 @@ class Roles:
     text: str | None = None
     image: str | None = None
     boxes: str | None = None
+    predicted_boxes: str | None = None
     slices: tuple[str, ...] = ()
     features: tuple[str, ...] = ()
 

@@ -22,6 +22,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "text": ("text", "description", "sentence", "content", "document"),
     "image": ("image", "image_path", "img"),
     "boxes": ("boxes", "bboxes"),
+    "predicted_boxes": ("predicted_boxes", "pred_boxes", "predicted_bboxes", "detections"),
 }
 _SINGLE = tuple(name for name in (f.name for f in fields(Roles)) if name not in ("scores", "slices", "features"))
 
@@ -107,7 +108,7 @@ def complete_roles(declared: Roles, schema: Mapping[str, pa.DataType]) -> Roles:
     """Declared roles plus a guess by name for each role that is not declared (scores excepted: see `with_scores`)."""
     found: dict[str, str | None] = {role: getattr(declared, role) for role in _SINGLE}
     taken = {name for name in found.values() if name is not None} | set(declared.scores.values())
-    for role in ("label", "prediction", "id", "time", "text", "image", "boxes"):
+    for role in ("label", "prediction", "id", "time", "text", "image", "boxes", "predicted_boxes"):
         if found[role] is None:
             found[role] = _named(role, schema, taken)
             taken |= {name for name in (found[role],) if name is not None}
@@ -121,8 +122,8 @@ def _is_slice(name: str, kind: pa.DataType) -> bool:
     return name.startswith(SLICE_PREFIX) and len(name) > len(SLICE_PREFIX) and bool(pa.types.is_boolean(kind))
 
 
-def with_scores(roles: Roles, schema: Mapping[str, pa.DataType], classes: Iterable[str]) -> Roles:
-    """Add guessed score columns: `score_<class>` where a suffix is a class, else one `score` of two classes."""
+def with_scores(roles: Roles, schema: Mapping[str, pa.DataType], classes: Iterable[str], single: bool = True) -> Roles:
+    """Add guessed score columns: `score_<class>` where a suffix is a class, else (`single`) one `score` of two."""
     known = set(classes)
     if roles.scores or roles.score or (roles.prediction is None and not known):
         return roles
@@ -134,8 +135,8 @@ def with_scores(roles: Roles, schema: Mapping[str, pa.DataType], classes: Iterab
         }
         if known & set(found):
             return _without_features(roles, scores=found)
-    single = _named("score", {name: schema[name] for name in roles.features}, ()) if len(known) <= 2 else None
-    return _without_features(roles, score=single) if single else roles
+    one = _named("score", {name: schema[name] for name in roles.features}, ()) if single and len(known) <= 2 else None
+    return _without_features(roles, score=one) if one else roles
 
 
 def _without_features(roles: Roles, **found: Any) -> Roles:
@@ -144,5 +145,5 @@ def _without_features(roles: Roles, **found: Any) -> Roles:
 
 
 def checked_task(value: object) -> Task | None:
-    """The task if it is one of the four that Vitrine knows, else None."""
+    """The task if it is one that Vitrine knows, else None."""
     return cast(Task, value) if value in get_args(Task) else None

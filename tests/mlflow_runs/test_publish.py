@@ -253,3 +253,20 @@ def test_the_command_line_logs_to_vitrines_store(store_uri: str, tmp_path: Path,
     printed = capsys.readouterr()
     assert MlflowClient(store_uri).get_run(printed.out.strip()).info.status == "FINISHED"
     assert f"logged to {store_uri}" in printed.err
+
+
+def test_several_classes_per_row(read) -> None:
+    label, prediction = [["a", "b"], [], {"b"}, None], [("a",), ["b"], ["b"], ["b"]]
+    found = log_evaluation(pd.DataFrame({"y": label, "p": prediction}), label="y", prediction="p")
+    evaluation = read(found)
+    assert (evaluation.task, evaluation.classes, evaluation.problems) == ("multilabel", ("a", "b"), ())
+    true, guess = np.array([[1, 1], [0, 0], [0, 1]]), np.array([[1, 0], [0, 1], [0, 1]])
+    logged = read.index.run(found).metrics
+    assert logged["macro_f1"] == metrics.f1_score(true, guess, average="macro")
+    assert logged["samples_f1"] == metrics.f1_score(true, guess, average="samples", zero_division=0)
+    assert logged["subset_accuracy"] == pytest.approx(1 / 3)
+    texts = log_evaluation(
+        pd.DataFrame({"y": ["a|b", None], "p": ["a", "b"]}), label="y", prediction="p", task="multilabel"
+    )
+    assert read(texts).classes == ("a", "b")
+    assert read.index.run(texts).metrics["micro_f1"] == pytest.approx(2 / 3)
