@@ -17,10 +17,14 @@ class BadQuery(BadInput):
 
 
 class EngineBusy(DashboardError):
-    """The inference queue is full; the text says how long to wait."""
+    """The inference queue is full or the time is over; `ahead` requests were before it, for about `wait` seconds."""
 
     code = "engine_busy"
     status = 503
+
+    def __init__(self, message: str, ahead: int | None = None, wait: float | None = None) -> None:
+        super().__init__(message)
+        self.ahead, self.wait = ahead, wait
 
 
 class EngineUnavailable(DashboardError):
@@ -42,3 +46,21 @@ class BackOfficeUnavailable(DashboardError):
 
     code = "back_office_unavailable"
     status = 503
+
+
+class NotAllowed(DashboardError):
+    """Only an editor may do this."""
+
+    code = "not_allowed"
+    status = 403
+
+
+class TooMany(DashboardError):
+    """One client asked more often than it may; `wait` is the number of seconds until it may ask again."""
+
+    code = "too_many"
+    status = 429
+
+    def __init__(self, message: str, wait: int) -> None:
+        super().__init__(message)
+        self.wait = wait

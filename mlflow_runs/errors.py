@@ -12,6 +12,8 @@ DashboardError
 +-- EngineUnavailable    (dashboard.errors) the inference process does not answer
 +-- BackOfficeUnavailable (dashboard.errors) the back office does not answer
 +-- StateUnavailable     (dashboard.errors) the database of what people made does not answer
++-- NotAllowed           (dashboard.errors) only an editor may do this
++-- TooMany              (dashboard.errors) one client asked more often than it may
 """
 
 from typing import ClassVar
