@@ -43,7 +43,7 @@ class ColumnSummary:
 
 def role_of(name: str, roles: Roles) -> str:
     """The part a column plays: a role's name, "score", "slice" or "feature"."""
-    for role in ("label", "prediction", "id", "time", "text", "image", "boxes", "score"):
+    for role in ("label", "prediction", "id", "time", "text", "image", "boxes", "predicted_boxes", "score"):
         if getattr(roles, role) == name:
             return role
     if name in roles.scores.values():
