@@ -16,6 +16,7 @@ from dashboard.metrics.breakdown import Mask
 from dashboard.metrics.classification import Floats
 from dashboard.metrics.codes import Codes
 from dashboard.metrics.cube import Ints
+from dashboard.metrics.row_sets import count_meeting
 
 SHOWN = 15
 Progress = Callable[[float], None]
@@ -106,6 +107,7 @@ class _Search:
         self.arrays = [np.asarray(codes.codes(column.name))[used] for column in self.columns]
         hot = self.errors != 0
         self.hot, self.hot_errors = [array[hot] for array in self.arrays], self.errors[hot]
+        self.peak = max(float(self.hot_errors.max(initial=0)), 1e-300)
         self.plain = bool((self.hot_errors == 1).all())
         self.n = len(self.errors)
         # the mean of a loss; for a difference of losses that of its positive part, which cannot cancel out
@@ -113,18 +115,22 @@ class _Search:
         self.basics: list[tuple[int, int]] = []
         self.threshold = 0.0
 
-    def score(self, n: Floats, error: Floats) -> Floats:
-        """SliceLine's score of slices with n rows and this sum of errors."""
-        alpha, found = self.question.alpha, np.maximum(n, 1)
-        scores: Floats = alpha * (error / found / self.mean - 1) - (1 - alpha) * (self.n / found - 1)
-        return scores
+    def score(self, n: float, error: float) -> float:
+        """SliceLine's score of a slice with n > 0 rows and this sum of errors."""
+        alpha = self.question.alpha
+        return alpha * (error / n / self.mean - 1) - (1 - alpha) * (self.n / n - 1)
+
+    def scores(self, n: Floats, error: Floats) -> Floats:
+        """The scores of many slices."""
+        found: Floats = np.array([self.score(*each) for each in zip(n.tolist(), error.tolist(), strict=True)])
+        return found
 
     def level(self, parts: Ints, sums: Floats) -> _Level:
         """Keep slices that are large enough and have errors; sums are rows, errors, squares and ceilings."""
         n, _, _, ceiling = sums
         kept = (n >= self.question.smallest) & (ceiling > 0)
         n, error, square, ceiling = sums[:, kept]
-        return _Level(parts[kept], n, error, square, ceiling, self.score(n, error))
+        return _Level(parts[kept], n, error, square, ceiling, self.scores(n, error))
 
     def sums(self, places: Sequence[int]) -> tuple[Floats, list[int]]:
         """Rows, errors, squares and ceilings (first axis) by the joint code of some columns, and the columns' sizes."""
@@ -152,16 +158,25 @@ class _Search:
         """Slices of one condition more: only those whose parents' bounds can still reach the best scores."""
         self._raise_threshold(levels)
         groups = list(self._candidates(levels[-1]))
-        parts: list[tuple[int, ...]] = []
+        parts = [candidate for _, chosen in groups for candidate in chosen]
+        begin, share = len(levels) / self.question.depth, 1 / self.question.depth
+        shaped = np.array(parts, dtype=np.int64).reshape(len(parts), len(levels) + 1)
+        if self.plain:
+            return self.level(shaped, self._counted(parts, lambda done: progress(begin + share * done)))
         sums = [np.zeros((4, 0))]
         for done, (places, chosen) in enumerate(groups):
             found, sizes = self.sums(places)
             codes = np.array([[self.basics[basic][1] for basic in candidate] for candidate in chosen])
             sums.append(found[:, np.ravel_multi_index(tuple(codes.T), sizes)])
-            parts += chosen
-            progress((len(levels) + done / len(groups)) / self.question.depth)
-        shaped = np.array(parts, dtype=np.int64).reshape(len(parts), len(levels) + 1)
+            progress(begin + share * done / len(groups))
         return self.level(shaped, np.concatenate(sums, axis=1))
+
+    def _counted(self, parts: Sequence[tuple[int, ...]], progress: Progress) -> Floats:
+        """Rows, errors, squares and ceilings (first axis) of slices where an error is 1 or 0: all but rows agree."""
+        asked = [[self.basics[basic] for basic in part] for part in parts]
+        n = count_meeting(self.arrays, asked, progress)
+        error = count_meeting(self.hot, asked)
+        return np.stack([n, error, error, error]).astype(np.float64)
 
     def _raise_threshold(self, levels: Sequence[_Level]) -> None:
         """The score a slice must exceed to matter. Merging may use up many, so ten times as many as shown are kept."""
@@ -191,11 +206,10 @@ class _Search:
     def _reaches(self, parents: list[tuple[float, float]]) -> bool:
         """Whether rows and errors within the smallest parent's can score above the threshold, at any size between."""
         n, error = min(n for n, _ in parents), min(e for _, e in parents)
-        peak = max(float(self.hot_errors.max()), 1e-300)
         # all errors fit into error / peak rows of the largest error; fewer rows only cost size, more only dilute
-        sizes = np.clip(np.array([self.question.smallest, error / peak, n]), self.question.smallest, n)
-        best = self.score(sizes, np.minimum(error, sizes * peak))
-        return bool(best.max() > self.threshold)
+        smallest, peak = min(self.question.smallest, n), self.peak
+        sizes = (smallest, min(max(error / peak, smallest), n), n)
+        return any(self.score(size, min(error, size * peak)) > self.threshold for size in sizes)
 
     def select(self, levels: Sequence[_Level]) -> list[Found]:
         """The significant slices by falling score, those that hold nearly the same rows merged."""
