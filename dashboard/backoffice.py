@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard import backoffice_socket
+from dashboard.flags import Flags
 from dashboard.settings import Settings
 from dashboard.sidecars import SidecarKeeper
 from mlflow_runs.errors import DashboardError
@@ -40,6 +41,9 @@ class BackOffice:
     """The loops of the process: look at the store, read evaluations, answer requests."""
 
     def __init__(self, settings: Settings, store: "Store", index: IndexWriter, reader: "EvaluationReader") -> None:
+        # because MLflow reads its environment while it is imported
+        from dashboard.flag_writer import FlagWriter
+
         self._settings = settings
         self._store = store
         self._index = index
@@ -48,12 +52,14 @@ class BackOffice:
         self._look_now = threading.Event()
         self._pool = ThreadPoolExecutor(4, "work")
         self._reachable: bool | None = None
+        self._flags = FlagWriter(Flags(settings.state_url), index, store.uri, self._attempt)
 
     def run(self) -> None:
         """Serve until `stop`."""
         threading.Thread(target=self._serve, name="requests", daemon=True).start()
         threading.Thread(target=self._read_all, name="evaluations", daemon=True).start()
         threading.Thread(target=self._look_on, name="store", daemon=True).start()
+        threading.Thread(target=self._flags.run, args=(self._stop,), name="flags", daemon=True).start()
         keeper = SidecarKeeper(self._settings, self._index)
         sidecars = threading.Thread(target=keeper.run, args=(self._stop,), name="sidecars", daemon=True)
         sidecars.start()
@@ -64,6 +70,7 @@ class BackOffice:
         """End `run`."""
         self._stop.set()
         self._look_now.set()
+        self._flags.nudge.set()
 
     def _look_on(self) -> None:
         while not self._stop.is_set():
@@ -135,6 +142,9 @@ class BackOffice:
                 return {"evaluation": evaluation_text(self._reader.read(run_id))}
             case "artifact":
                 return {"path": str(self._reader.artifact(run_id, str(request["path"])))}
+            case "flags":
+                self._flags.nudge.set()
+                return {"ok": True}
             case "refresh":
                 self._store.refresh()
                 self._look_now.set()

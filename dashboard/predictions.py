@@ -1,5 +1,6 @@
 """The web workers' door to evaluations: from the index and the local tables, else by asking the back office."""
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -45,6 +46,11 @@ class Predictions:
     def refresh(self, run_id: str | None = None) -> None:
         """Have the store (and one run's artifacts) looked at again, soon."""
         self._ask({"op": "refresh", "run_id": run_id})
+
+    def tell_flags(self) -> None:
+        """Have new flags carried to MLflow now; without an answer they go there a little later by themselves."""
+        with suppress(BackOfficeUnavailable):
+            self._ask({"op": "flags"}, timeout=1.0)
 
     def ping(self) -> bool:
         """Whether the back office answers within a second."""

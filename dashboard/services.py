@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from dashboard.cache import ResultCache
+from dashboard.flags import Flags
 from dashboard.inference.client import InferenceClient
 from dashboard.jobs import JobManager, background_manager
 from dashboard.predictions import Predictions
@@ -26,6 +27,11 @@ class Services:
     def jobs(self) -> JobManager:
         """The door to background jobs, of pages and of the API."""
         return background_manager(self.settings)
+
+    @property
+    def flags(self) -> Flags:
+        """What people said of single answers."""
+        return Flags(self.settings.state_url)
 
     @property
     def state(self) -> State:

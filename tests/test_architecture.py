@@ -14,7 +14,15 @@ ENGINE_ROOM = ("dashboard.inference",)
 ROOMS = {
     "mlflow": ("mlflow_runs", "dashboard.inference.loading"),
     "plotly": ("layouts",),
-    "dash": ("app", "callbacks", "layouts", "dashboard.server", "dashboard.jobs", "dashboard.job_server"),
+    "dash": (
+        "app",
+        "callbacks",
+        "layouts",
+        "dashboard.server",
+        "dashboard.static_files",
+        "dashboard.jobs",
+        "dashboard.job_server",
+    ),
     "dash_bootstrap_components": ("layouts",),
     "diskcache": ("dashboard.cache", "dashboard.jobs", "dashboard.job_server"),
     "duckdb": ("dashboard.metrics",),
@@ -24,7 +32,7 @@ ROOMS = {
     "onnxruntime": ENGINE_ROOM,
     "sqlglot": ("dashboard.metrics.filters", "dashboard.metrics.sibling"),
     "pyspark": ("dashboard.metrics.sibling",),
-    "sqlalchemy": ("dashboard.state",),
+    "sqlalchemy": ("dashboard.state", "dashboard.flags"),
 }
 NOT_IN_WEB = frozenset({"mlflow", "torch", "mosec", "captum", "onnxruntime"})
 FORBIDDEN_NAMES = frozenset({"utils", "helpers", "common"})

@@ -14,9 +14,12 @@ import pytest
 
 from dashboard import backoffice_socket
 from dashboard.backoffice import sole_writer
+from dashboard.flags import FlagFilter, Flags
 from dashboard.predictions import Predictions
+from dashboard.settings import Settings
 from mlflow_runs.errors import ArtifactUnreadable, DataMissing, RunNotFound
 from mlflow_runs.index import RunIndex
+from tests.conftest import CHECKOUT
 from tests.mlflow_runs.conftest import copy_store, template  # noqa: F401
 
 pytestmark = pytest.mark.process
@@ -153,15 +156,34 @@ def test_many_askers_and_malformed_requests(office: Office) -> None:
     assert office.predictions.ping()
 
 
-def test_it_ends_at_once_and_comes_back_after_a_crash(office: Office) -> None:
-    run = office_run_once_known(office, "kept")
-    assert office.end(signal.SIGKILL) < 2
+def test_after_a_kill_it_comes_back_and_every_acknowledged_flag_reaches_mlflow(office: Office) -> None:
+    run, flags = office_run_once_known(office, "flagged"), Flags(Settings(data_dir=office.data).state_url)
+    command = [sys.executable, "-m", "tests.dashboard.flag_maker", flags.url, run, "100"]
+    with subprocess.Popen(command, cwd=CHECKOUT, stdout=subprocess.PIPE) as maker:
+        assert maker.stdout is not None
+        told = [maker.stdout.readline() for _ in range(60)]
+        assert office.end(signal.SIGKILL) < 2
+        maker.kill()
+        told += maker.stdout.readlines()
+    acknowledged = {line.decode().strip() for line in told if line.endswith(b"\n")}
+    assert len(acknowledged) >= 60
+    kept, _ = flags.find(FlagFilter(run_id=run), limit=1000)
+    assert acknowledged <= {flag.id for flag in kept}
+    taken_back = kept[0].id
+    flags.undo(taken_back)
     assert (office.data / "run" / backoffice_socket.NAME).exists()
-    assert office.index.run(run).run_name == "kept"
+    assert office.index.run(run).run_name == "flagged"
     assert office.predictions.ping() is False
     office.process = office.start()
     eventually(office.predictions.ping, 40)
     assert sole_writer(office.data / "run", patience=0.3) is None
+    eventually(lambda: flags.due() == () and not any(f.problem for f in flags.find(FlagFilter(run_id=run))[0]), 60)
+    traces = office.client.search_traces(locations=["1"], filter_string=f"run_id = '{run}'", max_results=500)
+    assert {trace.info.trace_id for trace in traces} == {f"tr-{flag.id}" for flag in kept} - {f"tr-{taken_back}"}
+    assert all({item.name for item in trace.info.assessments} == {"verdict", "expected_response"} for trace in traces)
+
+
+def test_it_ends_at_once_when_told_to(office: Office) -> None:
     assert office.end() < 2
     assert office.process.returncode == 0
     assert not (office.data / "run" / backoffice_socket.NAME).exists()
