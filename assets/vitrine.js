@@ -333,7 +333,7 @@
       },
       nav(pathname, run, hrefs) {
         const targets = hrefs.map((href) => href + search(run && href.length > 1 ? { run: run } : {}));
-        return targets.concat(hrefs.map((href) => (href === pathname ? "page" : "false")));
+        return targets.concat(hrefs.map((href) => (href === window.vitrinePath.within(pathname) ? "page" : "false")));
       },
       theme(clicks) {
         if (clicks) {

@@ -11,10 +11,10 @@ from typing import Any
 import dash
 import flask
 
-from dashboard import exports, jobs, readiness
+from dashboard import exports, jobs, readiness, reverse_proxy, static_files
 from dashboard.api.routes import register_api
 from dashboard.services import Services
-from dashboard.settings import CHECKOUT, Settings
+from dashboard.settings import Settings
 from mlflow_runs.errors import DashboardError
 
 _log = logging.getLogger(__name__)
@@ -49,7 +49,8 @@ def create_app(settings: Settings, services: Services, pages: Sequence[Page], sh
         server=flask.Flask("vitrine"),
         use_pages=True,
         pages_folder="",
-        assets_folder=str(CHECKOUT / "assets"),
+        assets_folder=str(static_files.ASSETS),
+        assets_ignore=static_files.NOT_LOADED,
         title=settings.title,
         update_title="",
         use_async=False,
@@ -71,6 +72,8 @@ def create_app(settings: Settings, services: Services, pages: Sequence[Page], sh
     register_api(app.server, services)
     readiness.register(app.server, services)
     exports.register(app.server, services)
+    static_files.register(app, settings)
+    reverse_proxy.register(app, settings)
     _secure(app)
     _warm(app)
     app.server.config[_POLICY] = _policy(app, settings)

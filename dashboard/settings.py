@@ -62,7 +62,7 @@ class Settings(BaseSettings):
     )
     inference_models: Annotated[tuple[str, ...], NoDecode] = Field(
         (),
-        description="Models served elsewhere, separated by commas: model=address, model=name/version or model=local.",
+        description="Models served elsewhere, separated by commas: model=address, model=name/version, model=local.",
     )
     inference_token: str = Field("", description="Bearer token for inference servers elsewhere.")
     environments_mb: int = Field(8192, ge=0, description="Disk budget of models' own environments, in MB; 0: none.")
