@@ -18,16 +18,30 @@ from mlflow_runs.demo.publishing import COMPLETE, KEY, publish_task
 from mlflow_runs.demo.task import DemoTask
 from mlflow_runs.errors import DashboardError
 
-MODELS = ("tumour-diagnosis", "diabetes-progression", "docstring-library", "digit-reader")
+MODELS = (
+    "tumour-diagnosis",
+    "diabetes-progression",
+    "docstring-library",
+    "digit-reader",
+    "digit-generator",
+    "photo-styles",
+)
 WIDTH = 24
 
 
 def demo_tasks() -> tuple[DemoTask, ...]:
     """All demo tasks, the quickest first so that pages have something to show early."""
     # inside, because torch and scikit-learn take seconds that a second start, with nothing to do, need not wait
-    from mlflow_runs.demo import diabetes_progression, digit_reader, docstring_library, tumour_diagnosis
+    from mlflow_runs.demo import (
+        diabetes_progression,
+        digit_generator,
+        digit_reader,
+        docstring_library,
+        photo_styles,
+        tumour_diagnosis,
+    )
 
-    rooms = (tumour_diagnosis, diabetes_progression, docstring_library, digit_reader)
+    rooms = (tumour_diagnosis, diabetes_progression, docstring_library, digit_reader, digit_generator, photo_styles)
     return tuple(room.task() for room in rooms)
 
 

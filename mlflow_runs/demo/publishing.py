@@ -81,7 +81,10 @@ def _publish_version(client: MlflowClient, experiment: Experiment, task: DemoTas
         _log_facts(client, run.info.run_id, version, rows, started)
         _log_data(task, rows, split.evaluation)
         logged = trained.log()
-        _log_tables(client, task, number, anchor, split, trained, run.info.run_id, logged)
+        if task.label:
+            _log_tables(client, task, number, anchor, split, trained, run.info.run_id, logged)
+        else:
+            mlflow.log_metrics(trained.answer(split.evaluation).mean().to_dict())
     ended = started + (datetime.now(UTC) - before)
     client.set_terminated(run.info.run_id, "FINISHED", _ms(ended))
     client.set_tag(run.info.run_id, PUBLISHED, "true")
@@ -96,7 +99,8 @@ def _log_facts(client: MlflowClient, run_id: str, version: Version, rows: pd.Dat
 
 def _log_data(task: DemoTask, train: pd.DataFrame, evaluation: pd.DataFrame) -> None:
     for rows, context in ((train, "training"), (evaluation, "evaluation")):
-        dataset = mlflow.data.pandas_dataset.from_pandas(rows, name=f"{task.name}-{context}", targets=task.label)
+        named = {"name": f"{task.name}-{context}", "targets": task.label or None}
+        dataset = mlflow.data.pandas_dataset.from_pandas(rows, **named)
         mlflow.log_input(dataset, context=context)
 
 

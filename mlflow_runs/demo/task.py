@@ -27,6 +27,7 @@ class Split:
 class Trained:
     """A fitted model: `answer` turns rows into a `prediction` column and score columns; `log` logs it to MLflow.
 
+    Where the task has no label, `answer` turns rows into figures instead, one column each; their means are logged.
     `log` needs an active run and returns what `log_model` returned.
     """
 
@@ -58,11 +59,11 @@ class DemoTask:
     """One registered model with its versions, oldest first. `champion` counts from 1.
 
     `scores` maps class to probability column, or names the one column that belongs to `positive_class`.
-    `shift` says how the production rows differ.
+    `shift` says how the production rows differ. `label` is empty where there is nothing to be right about.
     """
 
     name: str
-    kind: Literal["classification", "regression"]
+    kind: Literal["classification", "regression", "image_to_image", "generation"]
     description: str
     source: str
     shift: str

@@ -6,7 +6,7 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
-from tests.browser.conftest import get, newest
+from tests.browser.conftest import PUBLISHED, get, newest
 
 pytestmark = pytest.mark.browser
 PATHS = ("/", "/data", "/performance", "/inference")
@@ -14,7 +14,7 @@ PATHS = ("/", "/data", "/performance", "/inference")
 
 def test_open_pick_a_model_and_a_run(open_page, demo):
     page = open_page("/")
-    expect(page.locator(".model-card")).to_have_count(4)
+    expect(page.locator(".model-card")).to_have_count(len(PUBLISHED))
     page.get_by_role("link", name="docstring-library").click()
     expect(page).to_have_url(re.compile("/performance\\?run="))
     expect(page.locator("#performance-body .headline")).to_be_visible()
