@@ -99,8 +99,8 @@ def _log_facts(client: MlflowClient, run_id: str, version: Version, rows: pd.Dat
 
 def _log_data(task: DemoTask, train: pd.DataFrame, evaluation: pd.DataFrame) -> None:
     for rows, context in ((train, "training"), (evaluation, "evaluation")):
-        named = {"name": f"{task.name}-{context}", "targets": task.label or None}
-        dataset = mlflow.data.pandas_dataset.from_pandas(rows, **named)
+        name = f"{task.name}-{context}"
+        dataset = mlflow.data.pandas_dataset.from_pandas(rows, name=name, targets=task.label or None)
         mlflow.log_input(dataset, context=context)
 
 
