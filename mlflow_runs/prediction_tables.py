@@ -129,7 +129,7 @@ def _meaning(
         problems.append(Problem(path, f"task {data['task']!r} is unknown; it is inferred from the values"))
     task = task or _inferred(scan, chosen)
     if task not in ("classification", "multilabel"):
-        return task, chosen, (), None
+        return task, chosen, _declared(data) if task == "detection" else (), None
     classes = _classes(scan, task, chosen, data, problems, artifact)
     if task == "multilabel":
         return task, roles.with_scores(chosen, schema, classes, single=False), classes, None
@@ -158,8 +158,7 @@ def _classes(
     artifact: str,
 ) -> tuple[str, ...]:
     """Declared classes first and in their order, then what else occurs as label or prediction, sorted."""
-    given = data.get("classes")
-    declared = [roles.class_text(name) for name in given] if isinstance(given, list) else []
+    declared = _declared(data)
     seen: set[str] = set()
     for name in filter(None, (chosen.label, chosen.prediction)):
         if task == "multilabel":
@@ -171,6 +170,11 @@ def _classes(
         problems.append(Problem(artifact, f"has {len(classes)} classes; at most {MANY_CLASSES} can be shown"))
         return ()
     return classes
+
+
+def _declared(data: Mapping[str, Any]) -> tuple[str, ...]:
+    given = data.get("classes")
+    return tuple(roles.class_text(name) for name in given) if isinstance(given, list) else ()
 
 
 def _digest(path: Path, description: Mapping[str, Any]) -> str:

@@ -62,10 +62,12 @@ def log_evaluation(
     boolean column `slice_<name>`. `model` is what `log_model` returned, a logged model or its id, or a scikit-learn
     estimator or torch module to log. `image` names a column of PNG or JPEG bytes, or of artifact paths in the run.
     Lists of classes as label and prediction make it a multi-label task; so do texts such as "a|b" with
-    `task="multilabel"`.
+    `task="multilabel"`. With `task="detection"` both hold a list of {label, x, y, w, h} per row (pixels of the upright
+    picture, x and y at the top left), the prediction also a score each; JSON text of it is accepted.
     Writes to `run_id`, else to the active run, else to a new run. Raises DataMissing for columns the table lacks.
     """
-    single = {"label": label, "prediction": prediction, "id": id, "time": time, "text": text, "image": image}
+    right, said = ("boxes", "predicted_boxes") if task == "detection" else ("label", "prediction")
+    single = {right: label, said: prediction, "id": id, "time": time, "text": text, "image": image}
     columns: dict[str, Any] = {role: name for role, name in single.items() if name is not None}
     if scores is not None:
         columns |= {"score": scores} if isinstance(scores, str) else {"scores": {str(k): v for k, v in scores.items()}}

@@ -21,6 +21,7 @@ Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 WANTED = "a list of {label, x, y, w, h} in pixels, w and h not negative, and of a score where predicted"
 _PLACE = ("x", "y", "w", "h")
+_ENTRY = pa.struct([("label", pa.string()), *((name, pa.float64()) for name in (*_PLACE, "score"))])
 
 
 @dataclass(frozen=True, eq=False)
@@ -100,6 +101,8 @@ class _Flat:
         lists = column.combine_chunks()
         self.image = pc.list_parent_indices(lists).to_numpy().astype(np.int64)
         inner = pc.list_flatten(lists)
+        if not len(inner):  # because a column of empty lists has no fields
+            inner = pa.array([], _ENTRY)
         fields = set(inner.type.names) if pa.types.is_struct(inner.type) else set()
         if missing := {"label", *_PLACE, *(() if score else ("score",))} - fields:
             raise ArtifactUnreadable(f"column {name!r} lacks {', '.join(sorted(missing))}; a row needs {WANTED}")
@@ -125,9 +128,8 @@ class _Flat:
             if found is None:
                 raise self._unreadable(at)
             lists.append([_Entry(box) for box in found])
-        entry = pa.struct([("label", pa.string()), *((name, pa.float64()) for name in (*_PLACE, "score"))])
         try:
-            return pa.array(lists, pa.list_(entry))
+            return pa.array(lists, pa.list_(_ENTRY))
         except (pa.ArrowException, TypeError, ValueError) as exc:
             raise ArtifactUnreadable(f"column {self._name!r} is not {WANTED}: {str(exc)[:120]}") from exc
 

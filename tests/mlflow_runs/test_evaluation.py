@@ -253,10 +253,12 @@ def test_one_score_means_nothing_with_three_classes(run: Run) -> None:
 
 
 def test_image_bytes_and_boxes_are_roles(run: Run) -> None:
-    table = pa.table({"image": [b"\x89PNG", b"\xff\xd8"], "boxes": [[[0.0, 1.0]], []], "id": [1, 2]})
+    boxes = [[{"label": "cat", "x": 0.0, "y": 0.0, "w": 1.0, "h": 1.0}], []]
+    table = pa.table({"image": [b"\x89PNG", b"\xff\xd8"], "boxes": boxes, "predicted_boxes": boxes, "id": [1, 2]})
     run.make("predictions.parquet", lambda path: pq.write_table(table, path))
     evaluation = run.read()
     assert (evaluation.roles.image, evaluation.roles.boxes, evaluation.task) == ("image", "boxes", "detection")
+    assert evaluation.roles.predicted_boxes == "predicted_boxes"
     assert state_of(evaluation) == "ready"
 
 

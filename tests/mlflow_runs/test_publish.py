@@ -270,3 +270,17 @@ def test_several_classes_per_row(read) -> None:
     )
     assert read(texts).classes == ("a", "b")
     assert read.index.run(texts).metrics["micro_f1"] == pytest.approx(2 / 3)
+
+
+def test_boxes_are_published_as_lists(read) -> None:
+    box = {"label": "cat", "x": 1, "y": 2, "w": 3, "h": 4}
+    boxes = pd.DataFrame(
+        {"image": [b"\x89PNG", b"\x89PNG"], "true": [[box], []], "found": [[box | {"score": 0.5}], []]}
+    )
+    run_id = log_evaluation(
+        boxes, label="true", prediction="found", image="image", task="detection", classes=["dog", "cat"]
+    )
+    evaluation = read(run_id)
+    assert (evaluation.roles.boxes, evaluation.roles.predicted_boxes) == ("true", "found")
+    assert (evaluation.task, evaluation.classes, evaluation.problems) == ("detection", ("dog", "cat"), ())
+    assert evaluation.roles.label is evaluation.roles.prediction is None

@@ -48,6 +48,11 @@ def test_a_filter_keeps_the_numbers_of_the_rows(tmp_path):
     assert scenes.numbers.tolist() == [1] and len(scenes.truth) == 0
 
 
+def test_an_evaluation_without_any_detection(tmp_path):
+    scenes = _read(tmp_path, TRUTH[:2], [[], []])
+    assert len(scenes.found) == 0 and scenes.classes == ("dog", "cat")
+
+
 @pytest.mark.parametrize(
     ("found", "named"),
     [
