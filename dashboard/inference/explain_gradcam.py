@@ -1,0 +1,116 @@
+"""Grad-CAM: where in a picture a convolutional network saw what speaks for a class.
+
+Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization" (ICCV).
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from dashboard.inference.protocol import Array
+from mlflow_runs.errors import ModelUnavailable
+
+_CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+_SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """One forward pass: the convolutions' outputs by layer name in the order they ran, and the classes' scores.
+
+    `scores` has shape (1, classes): what enters the last softmax where one ends the network, else its output.
+    """
+
+    layers: Mapping[str, Tensor]
+    scores: Tensor
+
+
+def trace(module: nn.Module, image: Tensor) -> Trace:
+    """Run one picture (1 x ...) and keep what Grad-CAM needs, gradients included.
+
+    Exported programs have no modules to hook into: they are interpreted operation by operation. Only layers that look
+    at more than one place (height x width > 1) count.
+    """
+    given = image.detach().clone().requires_grad_(image.is_floating_point())
+    seen: dict[str, Tensor] = {}
+    before: list[Tensor] = []
+    with torch.enable_grad():
+        run = _interpreted if isinstance(module, torch.fx.GraphModule) else _hooked
+        output = _scores(run(module, given, seen, before))
+    layers = {name: found for name, found in seen.items() if found.ndim == 4 and found.shape[2] * found.shape[3] > 1}
+    return Trace(layers, _logits(output, before))
+
+
+def gradcam(found: Trace, layer: str, index: int) -> Array:
+    """The layer's map for the class at `index`: relu(sum over channels of mean gradient x activation).
+
+    Shape (height, width) of the layer, float32, not scaled. ModelUnavailable where no gradient reaches the layer.
+    """
+    activation = found.layers[layer]
+    one = found.scores.shape[1] == 1
+    score = found.scores[0, 0] * (1 if index else -1) if one else found.scores[0, index]
+    gradient = torch.autograd.grad(score, activation, retain_graph=True, allow_unused=True)[0]
+    if gradient is None:
+        raise ModelUnavailable(f"The score does not depend on the layer {layer!r}; choose another one.")
+    weights = gradient.mean(dim=(2, 3), keepdim=True)
+    kept = torch.relu((weights * activation).sum(dim=1))[0]
+    return kept.detach().float().cpu().numpy()
+
+
+def _hooked(module: nn.Module, image: Tensor, seen: dict[str, Tensor], before: list[Tensor]) -> Any:
+    def remember(name: str) -> Callable[..., None]:
+        return lambda _module, _args, output: seen.update({name: output})
+
+    handles = []
+    for name, part in module.named_modules():
+        if isinstance(part, _CONVOLUTIONS):
+            handles.append(part.register_forward_hook(remember(name)))
+        elif isinstance(part, _SOFTMAXES):
+            handles.append(part.register_forward_pre_hook(lambda _module, args: before.append(args[0])))
+    try:
+        return module(image)
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _interpreted(module: nn.Module, image: Tensor, seen: dict[str, Tensor], before: list[Tensor]) -> Any:
+    class Recorder(torch.fx.Interpreter):
+        def run_node(self, n: torch.fx.Node) -> Any:
+            found = super().run_node(n)
+            operation = str(n.target)
+            if n.op == "call_function" and "conv" in operation and isinstance(found, Tensor):
+                seen[_layer_name(n)] = found
+            if n.op == "call_function" and "softmax" in operation:
+                before.append(self.fetch_args_kwargs_from_env(n)[0][0])
+            return found
+
+    assert isinstance(module, torch.fx.GraphModule)
+    return Recorder(module).run(image)
+
+
+def _layer_name(node: torch.fx.Node) -> str:
+    """The module that an exported operation came from, else the operation's own name."""
+    stack = list((node.meta.get("nn_module_stack") or {}).values())
+    return str(stack[-1][0]).removeprefix("L['self'].") if stack and stack[-1][0] else node.name
+
+
+def _scores(output: Any) -> Tensor:
+    first = output
+    while not isinstance(first, Tensor):
+        parts = list(first.values()) if isinstance(first, Mapping) else list(first)
+        first = parts[0]
+    return first.reshape(1, -1)
+
+
+def _logits(output: Tensor, before: list[Tensor]) -> Tensor:
+    """The input of the last softmax if that made the output; a saturated probability has hardly any gradient."""
+    for scores in reversed(before):
+        flat = scores.reshape(1, -1)
+        same = flat.shape == output.shape and torch.allclose(flat.softmax(1), output, atol=1e-5)
+        if same or (flat.shape == output.shape and torch.allclose(flat.log_softmax(1), output, atol=1e-4)):
+            return flat
+    return output
