@@ -99,6 +99,22 @@ def right_and_wrong(codes: Codes, mask: Mask | None = None, columns: Sequence[st
     return {name: np.stack([t[:, right].sum(1), t[:, ~right].sum(1)], axis=1) for name, t in tables.items()}
 
 
+def near_and_far(codes: Codes, limit: float, mask: Mask | None, columns: Sequence[str]) -> dict[str, Ints]:
+    """Rows of a regression with an absolute error below `limit` and the others (second axis) by columns' codes."""
+    sizes = {c.name: len(c.values) for c in codes.columns if c.name in columns}
+    result = {name: np.zeros((size, 2), np.int64) for name, size in sizes.items()}
+    errors, arrays = codes.errors(), {name: codes.codes(name) for name in sizes}
+    for start in range(0, codes.n, _CHUNK):
+        part = slice(start, start + _CHUNK)
+        e = np.abs(np.asarray(errors[part]))
+        used = ~np.isnan(e) if mask is None else ~np.isnan(e) & mask[part]
+        far = (e >= limit)[used].astype(np.int64)
+        for name, size in sizes.items():
+            key = arrays[name][part][used].astype(np.int64) * 2 + far
+            result[name] += np.bincount(key, minlength=2 * size).reshape(size, 2)
+    return result
+
+
 def _bundles(sizes: Mapping[str, int], cells: int) -> list[tuple[str, ...]]:
     """Columns in groups whose joint table is small enough for the processor's cache."""
     bundles: list[tuple[str, ...]] = []

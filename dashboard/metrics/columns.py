@@ -35,7 +35,8 @@ def number(expression: str) -> str:
 def class_text(expression: str, type_name: str) -> str:
     """The text that names a class: 'True' for a boolean, '1' for 1 and 1.0.
 
-    Whole numbers lose their fraction because one missing value turns an integer column into floats.
+    Several classes stand one after the other. Whole numbers lose their fraction because one missing value turns an
+    integer column into floats.
     """
     if type_name in _FLOATS or type_name.startswith("DECIMAL"):
         x = f"CAST({expression} AS DOUBLE)" if type_name.startswith("DECIMAL") else expression
@@ -43,7 +44,16 @@ def class_text(expression: str, type_name: str) -> str:
         return f"CASE WHEN {whole} THEN CAST(CAST({x} AS BIGINT) AS VARCHAR) ELSE CAST({x} AS VARCHAR) END"
     if type_name == "BOOLEAN":
         return f"CASE {expression} WHEN true THEN 'True' WHEN false THEN 'False' END"
+    if type_name == "VARCHAR[]":
+        return f"array_to_string({expression}, ', ')"
     return expression if type_name == "VARCHAR" else f"CAST({expression} AS VARCHAR)"
+
+
+def holds_class(expression: str, type_name: str, name: str) -> str:
+    """A condition: the class is this one, or one of several; NULL where there is none."""
+    if type_name == "VARCHAR[]":
+        return f"list_contains({expression}, {string(name)})"
+    return f"({class_text(expression, type_name)}) = {string(name)}"
 
 
 def condition(name: str) -> str:

@@ -21,13 +21,15 @@ _CHUNK = 1_000_000
 @dataclass(frozen=True)
 class Axis:
     """A grouping. Values of "label" and "prediction" are classes, of "column" its groups (see Column), of "outcome"
-    right and wrong; group i is selected by `filters[i]` of the filter language ("" where no filter can say it)."""
+    right and wrong (where `sql` is false and true, if given); group i is selected by `filters[i]` of the filter
+    language ("" where no filter can say it)."""
 
     role: Literal["label", "prediction", "outcome", "column"]
     name: str
     values: tuple[str, ...]
     filters: tuple[str, ...] = ()
     column: Column | None = None
+    sql: str = ""
 
 
 OUTCOME = Axis("outcome", "outcome", ("right", "wrong"))
@@ -81,6 +83,8 @@ def _expression(axis: Axis, evaluation: Evaluation, types: dict[str, str]) -> st
     """SQL that tells the groups of an axis apart."""
     _, label, prediction = needed(evaluation)
     actual, predicted = class_text(quoted(label), types[label]), class_text(quoted(prediction), types[prediction])
+    if axis.sql:
+        return axis.sql
     if axis.column is None:
         return {"label": actual, "prediction": predicted, "outcome": f"({actual}) <> ({predicted})"}[axis.role]
     name = quoted(axis.column.name)

@@ -67,6 +67,9 @@ def _scores(evaluation: Evaluation, types: Mapping[str, str]) -> str:
     if roles.score:
         score = number(quoted(roles.score))
         return f"greatest({score}, 1 - {score}) AS confidence, abs(2 * {score} - 1) AS gap"
+    if evaluation.task == "multilabel" and roles.scores:
+        nearest = ", ".join(f"abs({number(quoted(name))} - 0.5)" for name in roles.scores.values())
+        return f"NULL AS confidence, least({nearest}) AS gap"
     if len(roles.scores) < 2:
         return "NULL AS confidence, NULL AS gap"
     ranked = f"list_reverse_sort([{', '.join(number(quoted(name)) for name in roles.scores.values())}])"

@@ -114,9 +114,9 @@ def _slice_estimates(cells: Counts, n: Ints, min_rows: int) -> list[dict[str, Es
     share = figures.support / np.maximum(total, 1)[:, None]
     seen = figures.seen / np.maximum(figures.seen.sum(axis=-1), 1)[:, None]
     for name in ("precision", "recall", "f1"):
-        sides = _class_sides(figures, name)
+        sides = class_sides(figures, name)
         for metric, weights in ((f"macro_{name}", seen), (f"weighted_{name}", share)):
-            ends[metric] = _combined(means[metric], weights, sides, variances[metric])
+            ends[metric] = combined(means[metric], weights, sides, variances[metric])
     ends["accuracy"] = ends["weighted_recall"] = wilson(figures.hits.sum(axis=-1), total.astype(np.float64))
     columns = {name: [part.tolist() for part in (means[name], *ends[name])] for name in means}
     return [
@@ -130,8 +130,8 @@ def _slice_estimates(cells: Counts, n: Ints, min_rows: int) -> list[dict[str, Es
     ]
 
 
-def _class_sides(figures: ClassFigures, name: str) -> tuple[Floats, Floats, Floats]:
-    """Per class: the distances to the interval's ends, and the delta method's variance of the figure alone."""
+def class_sides(figures: ClassFigures, name: str) -> tuple[Floats, Floats, Floats]:
+    """Per class, of one figure: the distances to the interval's ends, and the delta method's variance of it alone."""
     union = figures.support + figures.predicted - figures.hits
     whole = {"precision": figures.predicted, "recall": figures.support, "f1": union}[name]
     share = ratio(figures.hits, whole)
@@ -146,9 +146,10 @@ def _class_sides(figures: ClassFigures, name: str) -> tuple[Floats, Floats, Floa
     )
 
 
-def _combined(
+def combined(
     value: Floats, weights: Floats, sides: tuple[Floats, Floats, Floats], variance: Floats
 ) -> tuple[Floats, Floats]:
+    """The ends of a weighted mean's interval: its classes' sides added up as for a sum, stretched to its variance."""
     below, above, single = sides
     alone = (weights**2 * single).sum(axis=-1)
     stretch = np.where((alone > 0) & (variance > 0), ratio(variance, alone), 1.0)

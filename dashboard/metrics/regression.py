@@ -106,6 +106,24 @@ def determination(tables: Tables, evaluation: Evaluation, where: str, min_rows: 
     return Estimate(1 - fit, 1 - fit - Z * error, min(1 - fit + Z * error, 1.0), n, n < min_rows)
 
 
+def absolute_error(evaluation: Evaluation) -> str:
+    """SQL of |prediction - label|; NULL where one of them is no finite number."""
+    _, label, prediction = needed(evaluation)
+    return f"abs({number(quoted(prediction))} - {number(quoted(label))})"
+
+
+def error_limit(tables: Tables, evaluation: Evaluation, where: str, share: float) -> float | None:
+    """The absolute error that the worst `share` of the rows reach (more rows where errors are equal); None without.
+
+    Never 0: rows without any error are not far off.
+    """
+    rows = f"SELECT {absolute_error(evaluation)} AS e FROM {source(needed(evaluation)[0])} WHERE {where}"
+    found = tables.first(
+        f"SELECT quantile_disc(e, {1 - share!r}) AS q, min(e) FILTER (WHERE e > 0) AS least FROM ({rows})"
+    )
+    return None if found["least"] is None else float(max(found["q"], found["least"]))
+
+
 def _estimate(value: float, error: float, n: int, min_rows: int) -> Estimate:
     if n < 2:
         return Estimate(value, nan, nan, n, n < min_rows)

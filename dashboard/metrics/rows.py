@@ -65,7 +65,7 @@ def shown_columns(roles: Roles, columns: Mapping[str, str]) -> tuple[str, ...]:
 def confidence(evaluation: Evaluation, columns: Mapping[str, str]) -> str | None:
     """SQL of the score which the row's prediction got, or None where the evaluation has no usable scores."""
     roles = evaluation.roles
-    if roles.prediction is None:
+    if roles.prediction is None or evaluation.task == "multilabel":
         return None
     predicted = class_text(quoted(roles.prediction), columns[roles.prediction])
     if roles.scores:

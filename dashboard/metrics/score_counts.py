@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.metrics.classification import Floats
-from dashboard.metrics.columns import class_text, number, quoted, string
+from dashboard.metrics.columns import holds_class, number, quoted
 from dashboard.metrics.cube import Ints, needed
 from dashboard.metrics.tables import Tables, source
 from mlflow_runs.errors import DataMissing
@@ -75,7 +75,7 @@ def score_counts(tables: Tables, evaluation: Evaluation, class_name: str, where:
     path, label, _ = needed(evaluation)
     types = tables.columns(path)
     score = number(quoted(column)) if sign > 0 else f"1 - {number(quoted(column))}"
-    hit = f"({class_text(quoted(label), types[label])}) = {string(class_name)}"
+    hit = holds_class(quoted(label), types[label], class_name)
     rows = f"(SELECT {score} AS s_, {hit} AS h_ FROM {source(path)} WHERE {where})"
     known = "s_ IS NOT NULL AND h_ IS NOT NULL"
     facts = tables.first(

@@ -25,6 +25,9 @@ CODE_VERSION = 2
 _DEAREST = 1e9
 
 
+SCORED = ("classification", "multilabel")
+
+
 @dataclass(frozen=True)
 class CurvesQuery:
     """Which curves: `curve` names the class ("": the positive one, else the weakest), `threshold` "" the middle."""
@@ -139,7 +142,7 @@ def curves_report(services: "Services", query: CurvesQuery) -> CurvesReport:
 def curves_or_reason(services: "Services", query: CurvesQuery) -> CurvesReport | str:
     """The report, or why a page has no curves: empty where nobody expects them (no classification, no table)."""
     evaluation = services.predictions.evaluation(query.run)
-    if evaluation.task != "classification" or evaluation.table is None:
+    if evaluation.task not in SCORED or evaluation.table is None:
         return ""
     try:
         return curves_report(services, query)
@@ -179,7 +182,7 @@ def report_of(
 def scored_classes(evaluation: Evaluation) -> tuple[str, ...]:
     """The classes that have scores, in the evaluation's order; DataMissing where there are none."""
     roles = evaluation.roles
-    if evaluation.task != "classification":
+    if evaluation.task not in SCORED:
         raise DataMissing(f"Curves need a classification; run {evaluation.run_id} is {evaluation.task or 'unknown'}.")
     if roles.scores:
         known = [name for name in evaluation.classes if name in roles.scores]

@@ -103,8 +103,8 @@ def _estimate(name: str, entry: Mapping[str, Any], min_rows: int) -> Estimate:
 def _class(name: str, entry: Mapping[str, Any], min_rows: int) -> ClassRow:
     n, recall, precision = _count(entry), entry.get("recall"), entry.get("precision")
     predicted = round(recall * n / precision) if recall and precision else 0
-    estimates = (_estimate(metric, entry, min_rows) for metric in ("precision", "recall", "f1"))
-    return ClassRow(name, n, predicted, *estimates)
+    found = {metric: _estimate(metric, entry, min_rows) for metric in ("precision", "recall", "f1")}
+    return ClassRow(name, n, predicted, found["precision"], found["recall"], found["f1"])
 
 
 def _slice(name: str, entry: Mapping[str, Any], min_rows: int) -> SliceRow:

@@ -3,21 +3,24 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dashboard.metrics import comparison, intervals, regression
-from dashboard.metrics.classification import class_figures
+from dashboard.metrics import comparison, intervals, multilabel, regression
+from dashboard.metrics.classification import ClassFigures, class_figures
 from dashboard.metrics.cube import Counts, Cube
 from dashboard.metrics.estimate import Estimate, Verdict
+from dashboard.metrics.multilabel import SetSums
 from dashboard.metrics.slices import Slice
 from dashboard.metrics.tables import Tables
 from mlflow_runs.records import Evaluation, Problem
 
-HEADLINES = {"classification": "macro_f1", "regression": "rmse"}
+HEADLINES = {"classification": "macro_f1", "multilabel": "macro_f1", "regression": "rmse"}
 _SLICE_METRICS = ("macro_f1", "macro_precision", "macro_recall", "accuracy")
+_SET_METRICS = ("macro_f1", "micro_f1", "samples_f1", "subset_accuracy")
 
 
 @dataclass(frozen=True)
 class ClassRow:
-    """One class: n is the number of rows whose label it is, n_predicted of those predicted as it."""
+    """One class: n is the number of rows whose label it is, n_predicted of those predicted as it, `hits` of those that
+    are both (None where only ready-made figures are known)."""
 
     name: str
     n: int
@@ -25,11 +28,13 @@ class ClassRow:
     precision: Estimate
     recall: Estimate
     f1: Estimate
+    hits: int | None = None
 
 
 @dataclass(frozen=True)
 class SliceRow:
-    """One slice. Classification: macro F1, precision and recall over its rows, accuracy; regression: rmse and mae.
+    """One slice. Classification: macro F1, precision and recall over its rows, accuracy; multi-label: macro,
+    micro and samples F1, subset accuracy; regression: rmse and mae.
 
     `kind` is "declared", "file", "saved" or "found"; `verdict` compares the headline metric with the rows outside
     the slice.
@@ -95,13 +100,39 @@ def measure_classes(cube: Cube, slices: Sequence[Slice], chosen: int | None, min
     )
 
 
+def measure_sets(sums: SetSums, slices: Sequence[Slice], chosen: int | None, min_rows: int) -> Measured:
+    """All figures of a multi-label evaluation from its sums, over all rows or over the chosen slice's."""
+    group = 0 if chosen is None else chosen + 1
+    rest = sums.minus()
+    return Measured(
+        n=int(sums.n[group]),
+        n_unlabelled=int(sums.unlabelled[group]),
+        overall=multilabel.set_estimates(sums, group, min_rows),
+        classes=rows_of_figures(sums.classes, multilabel.class_figures_of(sums, group), min_rows),
+        slices=tuple(
+            _slice_row(
+                item,
+                multilabel.set_estimates(sums, i, min_rows),
+                multilabel.set_estimates(rest, i, min_rows),
+                min_rows,
+                _SET_METRICS,
+            )
+            for i, item in enumerate(slices, 1)
+        ),
+    )
+
+
 def class_rows(counts: Counts, min_rows: int) -> tuple[ClassRow, ...]:
     """A row for every class that occurs as label or prediction."""
-    figures = class_figures(counts)
+    return rows_of_figures(counts.classes, class_figures(counts), min_rows)
+
+
+def rows_of_figures(classes: Sequence[str], figures: ClassFigures, min_rows: int) -> tuple[ClassRow, ...]:
+    """A row for every class that the figures saw."""
     estimates = intervals.class_estimates(figures, min_rows)
     return tuple(
-        ClassRow(name, int(figures.support[i]), int(figures.predicted[i]), *estimates[i])
-        for i, name in enumerate(counts.classes)
+        ClassRow(name, int(figures.support[i]), int(figures.predicted[i]), *estimates[i], int(figures.hits[i]))
+        for i, name in enumerate(classes)
         if figures.seen[i]
     )
 
@@ -114,10 +145,16 @@ def slice_rows(cube: Cube, slices: Sequence[Slice], min_rows: int) -> tuple[Slic
     return tuple(_slice_row(*parts, min_rows) for parts in zip(slices, inside, outside, strict=True))
 
 
-def _slice_row(item: Slice, inside: dict[str, Estimate], outside: dict[str, Estimate], min_rows: int) -> SliceRow:
+def _slice_row(
+    item: Slice,
+    inside: dict[str, Estimate],
+    outside: dict[str, Estimate],
+    min_rows: int,
+    names: Sequence[str] = _SLICE_METRICS,
+) -> SliceRow:
     head, rest = inside["macro_f1"], outside["macro_f1"]
     verdict = comparison.independent(head, rest, higher_is_better=True, min_rows=min_rows)
-    metrics = {name: inside[name] for name in _SLICE_METRICS}
+    metrics = {name: inside[name] for name in names}
     return SliceRow(item.name, item.kind, item.description, item.filter, head.n, metrics, verdict)
 
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from dashboard.metrics.columns import class_text, number, quoted, string
+from dashboard.metrics.columns import class_text, holds_class, number, quoted, string
 from dashboard.metrics.cube import needed
 from dashboard.metrics.estimate import Estimate
 from dashboard.metrics.filters import parse_filter
@@ -168,6 +168,9 @@ def errors_of(
         error = f"abs({number(quoted(prediction))} - {number(quoted(label))})"
         conditions.append(f"{error} IS NOT NULL")
         order = f"{error} DESC"
+    elif evaluation.task == "multilabel":
+        conditions += _sets(label, prediction, types, query)
+        order = ""
     else:
         actual, predicted = class_text(quoted(label), types[label]), class_text(quoted(prediction), types[prediction])
         conditions += _cell(actual, predicted, query)
@@ -175,6 +178,20 @@ def errors_of(
         order = f"{score} DESC NULLS LAST" if score else ""
     where = " AND ".join(f"({text})" for text in conditions)
     return as_page(fetch_rows(tables, evaluation, where, order, query.offset, limit), query.offset, limit)
+
+
+def _sets(label: str, prediction: str, types: dict[str, str], query: PerformanceQuery) -> list[str]:
+    """The conditions of a class among the labels, the predictions or both; with `open` "errors" those that lack it on
+    the other side; without a class every row whose sets differ, unless all rows are asked for."""
+    sides = ((quoted(label), types[label], query.label), (quoted(prediction), types[prediction], query.predicted))
+    holds = [holds_class(side, kind, name) for side, kind, name in sides if name]
+    named = query.label or query.predicted
+    if query.open == "errors" and len(holds) == 1:
+        side, kind, _ = sides[1] if query.label else sides[0]
+        holds.append(f"NOT {holds_class(side, kind, named)}")
+    if not named and query.open != "all":
+        holds = [f"{quoted(label)} <> {quoted(prediction)}"]
+    return [f"{quoted(label)} IS NOT NULL", f"{quoted(prediction)} IS NOT NULL", *holds]
 
 
 def _cell(actual: str, predicted: str, query: PerformanceQuery) -> list[str]:

@@ -9,10 +9,11 @@ from dashboard.metrics.coded_cube import Condition, coded_cube
 from dashboard.metrics.codes import open_codes
 from dashboard.metrics.cube import Cube, count_cube, needed
 from dashboard.metrics.filters import parse_filter
+from dashboard.metrics.multilabel import SetSums, set_sums
 from dashboard.metrics.sibling import SparkTables
 from dashboard.metrics.slices import Slice, declared_slices, file_slices, find_slice
 from dashboard.metrics.tables import Tables
-from dashboard.reports.measured import Measured, measure_classes, measure_errors
+from dashboard.reports.measured import Measured, measure_classes, measure_errors, measure_sets
 from dashboard.reports.named_slices import named_slices
 from dashboard.reports.row_pages import require_table, subject_of, tables_of
 from mlflow_runs.errors import DataMissing
@@ -66,7 +67,7 @@ def measured_of(services: "Services", evaluation: Evaluation, selection: Selecti
 def counting_tables(services: "Services", evaluation: Evaluation) -> Tables:
     """The engine that counts: DuckDB, or Spark where a setting names one (classifications only)."""
     found, engine = tables_of(services), services.settings.sql_engine
-    if not engine or evaluation.task == "regression":
+    if not engine or evaluation.task != "classification":
         return found
     return SparkTables(found.folder, found.memory_mb, found.threads, engine)
 
@@ -82,6 +83,8 @@ def measure(
     chosen = find_slice(slices, selection.slice) if selection.slice else None
     if evaluation.task == "regression":
         found = measure_errors(tables, evaluation, where, slices, chosen, min_rows)
+    elif evaluation.task == "multilabel":
+        found = measure_sets(_sums(tables, evaluation, where, slices, cache), slices, chosen, min_rows)
     else:
         conditions = [item.condition for item in slices]
         key = cache_key("cube", CODE_VERSION, subject_of(evaluation), (_kind(evaluation), where, conditions))
@@ -102,6 +105,17 @@ def _cube(tables: Tables, evaluation: Evaluation, filter_: str, slices: Sequence
         return count_cube(tables, evaluation, where.sql, [item.condition for item in slices])
     conditions = [_condition(item, types) for item in slices]
     return coded_cube(tables, evaluation, codes, Condition(where.sql, where.columns), conditions)
+
+
+def _sums(
+    tables: Tables, evaluation: Evaluation, where: str, slices: Sequence[Slice], cache: ResultCache | None
+) -> SetSums:
+    """The sums of one filter, which serve every slice."""
+    conditions = [item.condition for item in slices]
+    key = cache_key("sets", CODE_VERSION, subject_of(evaluation), (_kind(evaluation), where, conditions))
+    if cache is None:
+        return set_sums(tables, evaluation, where, conditions)
+    return cache.compute(key, lambda: set_sums(tables, evaluation, where, conditions)).value
 
 
 def _condition(item: Slice, types: Mapping[str, str]) -> Condition:

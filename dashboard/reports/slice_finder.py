@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 CODE_VERSION = 1
 JOB = "weak-slices"
+SEARCHED = ("classification", "regression")
 _KEPT_FINDINGS = 2000
 Progress = Callable[[float, str], None]
 
@@ -82,7 +83,7 @@ def search_of(services: "Services", run_id: str) -> Search:
 def searchable(evaluation: Evaluation) -> bool:
     """Whether there are predictions to search: of a classification or a regression, with labels."""
     try:
-        return measurable(evaluation)
+        return evaluation.task in SEARCHED and measurable(evaluation)
     except DataMissing:
         return False
 
@@ -101,6 +102,8 @@ def find_weak_slices(services: "Services", run_id: str, progress: Progress = lam
     evaluation = services.predictions.evaluation(run_id)
     if not measurable(evaluation):
         raise DataMissing(f"Run {run_id} carries figures only; weak slices are searched in predictions with labels.")
+    if evaluation.task not in SEARCHED:
+        raise DataMissing(f"Weak slices are searched for {' and '.join(SEARCHED)}; run {run_id} is {evaluation.task}.")
     key = search_key(services, evaluation)
     return services.cache.compute(key, lambda: _search(services, evaluation, progress)).value
 

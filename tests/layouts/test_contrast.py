@@ -40,3 +40,10 @@ def test_no_link_without_a_filter_and_no_card_without_features():
     assert contrast.render(None, "/performance", QUERY) is None
     assert contrast.render(ContrastReport(90, 10, 0, ()), "/performance", QUERY) is None
     assert "No feature differs" in text(contrast.render(ContrastReport(90, 10, 4, ()), "/performance", QUERY))
+
+
+def test_a_regression_tells_from_which_error_on_rows_are_far_off():
+    shown = text(contrast.render(ContrastReport(90, 10, 4, (paired(),), 1.25), "/performance", QUERY))
+    assert "The worst tenth (10 rows with an error of at least 1.250) against 90 others" in shown
+    assert "5 and above: 44.4% of 18 rows far off" in shown
+    assert "of the rows far off" in shown

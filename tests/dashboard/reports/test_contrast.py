@@ -63,9 +63,42 @@ def test_many_values_share_the_last_bar(house: House) -> None:
 
 
 def test_nothing_to_compare(house: House) -> None:
-    house.add("r1", {"label": [1.5, 2.5], "prediction": [1.0, 2.0]}, "regression")
-    assert contrast_report(house, ContrastQuery(run="r1")) is None
+    house.add("r1", {"label": [1.5, 2.5], "prediction": [1.5, 2.5]}, "regression")
+    exact = contrast_report(house, ContrastQuery(run="r1"))
+    assert exact is not None
+    assert (exact.tested, exact.limit) == (0, None)
+    house.add("r0", {"boxes": [1]}, "detection")
+    assert contrast_report(house, ContrastQuery(run="r0")) is None
     house.add("r2", rows(50), **ROLES)
     empty = contrast_report(house, ContrastQuery(run="r2", filter="age > 1000"))
     assert empty is not None
     assert (empty.right, empty.wrong, empty.features) == (0, 0, ())
+
+
+def test_rows_far_off_of_a_regression(house: House) -> None:
+    rng = np.random.default_rng(6)
+    frame = rows()[["age", "noise", "city"]].assign(label=rng.normal(size=2000))
+    error = rng.normal(size=2000) * np.where(frame.age > 65, 4.0, 0.5)
+    evaluation = house.add("r1", frame.assign(prediction=frame.label + error), "regression", **ROLES)
+    found = contrast_report(house, ContrastQuery(run="r1"))
+    assert found is not None
+    assert found.limit is not None
+    far = (frame.label + error - frame.label).abs() >= found.limit
+    assert (found.wrong, found.right) == (far.sum(), (~far).sum())
+    assert found.wrong == 201  # the tenth of 2,000, and the row at the limit
+    first = found.features[0]
+    assert (first.name, first.missing) == ("age", 20)
+    assert sum(first.wrong) == (far & frame.age.notna()).sum()
+    assert evaluation is not None
+    build_codes(Tables(house.settings.data_dir), evaluation)
+    house.cache._disk.clear()
+    assert contrast_report(house, ContrastQuery(run="r1")) == found
+
+
+def test_sets_of_classes_that_differ(house: House) -> None:
+    data = {"label": [["a"], ["a", "b"], [], ["b"]] * 30, "prediction": [["a"], ["a"], [], ["b"]] * 30}
+    data["kind"] = ["x", "y", "x", "x"] * 30
+    house.add("r1", data, "multilabel", roles={"features": ("kind",)})
+    found = contrast_report(house, ContrastQuery(run="r1"))
+    assert found is not None
+    assert (found.wrong, found.right, found.features[0].name) == (30, 90, "kind")
