@@ -5,22 +5,14 @@ from typing import Any
 import dash
 from dash import ALL, ClientsideFunction, Input, Output, State
 
-from callbacks import run_picker
+from callbacks import batch, run_picker
 from dashboard import uploads
-from dashboard.reports.inference import (
-    InferenceQuery,
-    batch_finished,
-    batch_found,
-    inference_answer,
-    inference_examples,
-    inference_form,
-    run_batch,
-)
+from dashboard.reports.examples import inference_examples
+from dashboard.reports.inference import InferenceQuery, inference_answer, inference_form
 from dashboard.reports.query import from_params
 from dashboard.services import Services
-from layouts import batch, inference, prediction
+from layouts import inference, prediction
 from layouts import run_picker as picker_layout
-from layouts.batch import Ids as Batch
 from layouts.frozen import freeze
 from layouts.inference import Ids
 
@@ -32,7 +24,7 @@ def register(app: dash.Dash, services: Services) -> None:
     run_picker.register(app, services, Ids.QUERY, Ids.MODEL, Ids.RUN)
     uploads.register(app.server, services.settings)
     _register_controls(app)
-    _register_batch(app, services)
+    batch.register(app, services, Ids.QUERY)
 
     @app.callback(
         Output(Ids.FIELDS, "children"),
@@ -79,53 +71,3 @@ def _register_controls(app: dash.Dash) -> None:
         State(Ids.QUERY, "data"),
         prevent_initial_call=True,
     )
-    app.clientside_callback(
-        ClientsideFunction("vitrine", "runOf"),
-        Output(Batch.SUBJECT, "data"),
-        Input(Ids.QUERY, "data"),
-        State(Batch.SUBJECT, "data"),
-    )
-    app.clientside_callback(
-        ClientsideFunction("vitrine", "uploadFile"),
-        Output(Batch.FILE, "data"),
-        Input(Batch.UPLOAD, "contents"),
-        State(Batch.UPLOAD, "filename"),
-        prevent_initial_call=True,
-    )
-
-
-def _register_batch(app: dash.Dash, services: Services) -> None:
-    about = Input(Batch.FILE, "data"), Input(Batch.SUBJECT, "data")
-
-    @app.callback(Output(Batch.FOUND, "children"), *about)
-    def look(token: Params, run_id: str | None) -> Any:
-        if not token or not run_id:
-            return None
-        return batch.render_file(token["name"], token["bytes"], batch_found(services, run_id, token))
-
-    @app.callback(Output(Batch.RUN, "disabled"), Output(Batch.RESULT, "children"), *about)
-    def recall(token: Params, run_id: str | None) -> tuple[Any, ...]:
-        if not token or not run_id:
-            return True, None
-        done = batch_finished(services, run_id, token)
-        return False, batch.render(done) if done else None
-
-    @app.callback(
-        Output(Batch.RESULT, "children", allow_duplicate=True),
-        Input(Batch.RUN, "n_clicks"),
-        State(Batch.FILE, "data"),
-        State(Batch.SUBJECT, "data"),
-        background=True,
-        interval=300,
-        running=[
-            (Output(Batch.RUN, "disabled"), True, False),
-            (Output(Batch.CANCEL, "disabled"), False, True),
-            (Output(Batch.ASK, "className"), f"{batch.ASK} running", batch.ASK),
-        ],
-        progress=[Output(Batch.PROGRESS, "value"), Output(Batch.PROGRESS, "max"), Output(Batch.DONE, "children")],
-        cancel=[Input(Batch.CANCEL, "n_clicks")],
-        prevent_initial_call=True,
-    )
-    def work(set_progress: Any, _clicks: int, token: dict[str, Any], run_id: str) -> Any:
-        summary = run_batch(services, run_id, token, lambda done, total: set_progress(batch.progress(done, total)))
-        return batch.render(summary)

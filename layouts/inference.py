@@ -7,7 +7,8 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboard.reports.inference import ExampleLink, FormField, InferenceForm, InferenceQuery
+from dashboard.reports.examples import ExampleLink
+from dashboard.reports.inference import FormField, InferenceForm, InferenceQuery
 from layouts import batch, formats, page, parts, run_picker
 from layouts.links import Path, view_link
 

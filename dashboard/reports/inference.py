@@ -1,29 +1,24 @@
-"""What the Inference page shows: the form of a run's model, examples to try, and the answer to one input."""
+"""What the Inference page shows: the form of a run's model, and the answer to one input."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
-from dashboard import uploads
 from dashboard.cache import cache_key
 from dashboard.errors import BadInput
-from dashboard.inference.batch import BatchSummary, finished, predict_file, result_key
-from dashboard.inference.batch_files import BatchFile, inspect
 from dashboard.inference.cards import InputField, ModelCard, model_card
 from dashboard.inference.client import Answer
-from dashboard.inference.outputs import Prediction
-from dashboard.metrics.examples import Example, find_examples
 from dashboard.metrics.summary import ColumnSummary, summarize
 from dashboard.metrics.tables import source
 from dashboard.reports.inputs import Given, data_uri, evaluation_of, input_columns, read_input, tables_of
 from dashboard.reports.inputs import InferenceQuery as InferenceQuery
+from dashboard.reports.row_pages import subject_of
 from dashboard.services import Services
 from mlflow_runs.errors import DataMissing
-from mlflow_runs.records import Evaluation, RunRow
+from mlflow_runs.records import RunRow
 
 _PREVIEW = 480
-_THUMB = 96
 _FEW = 30
 
 
@@ -48,17 +43,6 @@ class InferenceForm:
     text: str = ""
     preview: str | None = None
     source: str = ""
-
-
-@dataclass(frozen=True)
-class ExampleLink:
-    """An example to click: its row, a short title or a thumbnail, its label and what the run predicted."""
-
-    row: int
-    title: str
-    image: str | None
-    label: str
-    prediction: str
 
 
 @dataclass(frozen=True)
@@ -95,16 +79,6 @@ def _readable(services: Services, card: ModelCard, query: InferenceQuery) -> tup
     return None, None
 
 
-def inference_examples(services: Services, run_id: str) -> dict[str, tuple[ExampleLink, ...]]:
-    """Rows of the evaluation by kind ("correct", "wrong", "least certain"); empty where the rows are no inputs."""
-    run = services.runs.run(run_id)
-    evaluation = evaluation_of(services, run_id)
-    if run.model_info is None or evaluation is None or not input_columns(model_card(run), evaluation):
-        return {}
-    key = cache_key("examples", 1, _subject(evaluation), (run_id, run.model_info.model_id))
-    return services.cache.compute(key, lambda: _examples(services, model_card(run), evaluation)).value
-
-
 def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnswer | None:
     """The answer to the query's input, None where it holds none. Raises BadInput, EngineBusy, EngineUnavailable."""
     if not query.run or not query.asks:
@@ -114,11 +88,10 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     if given is None:
         return None
     answer = services.inference.predict(query.run, [given.value])
-    if not given.row:
-        return InferenceAnswer(answer, given.source)
-    truth = _truth(services, query.run, given.row)
+    truth = _truth(services, query.run, given.row) if given.row else given.truth
     number = float(truth) if isinstance(truth, int | float) and not isinstance(truth, bool) else None
-    return InferenceAnswer(answer, given.source, int(query.row), None if truth is None else class_name(truth), number)
+    row = int(query.row) if given.row else None
+    return InferenceAnswer(answer, given.source, row, None if truth is None else class_name(truth), number)
 
 
 def class_name(value: Any) -> str:
@@ -153,13 +126,9 @@ def _summaries(services: Services, card: ModelCard) -> dict[str, ColumnSummary]:
         return {}
     tables, rows = tables_of(services), source(evaluation.table)
     types = {name: kind for name, kind in tables.columns(evaluation.table).items() if name in names}
-    key = cache_key("ranges", 1, _subject(evaluation), sorted(names))
+    key = cache_key("ranges", 1, subject_of(evaluation), sorted(names))
     found = services.cache.compute(key, lambda: summarize(tables, f"{rows} WHERE true", types, evaluation.roles)).value
     return {summary.name: summary for summary in found}
-
-
-def _subject(evaluation: Evaluation) -> str:
-    return evaluation.digest or f"run-{evaluation.run_id}"
 
 
 def _field(item: InputField, value: Any, column: ColumnSummary | None) -> FormField:
@@ -173,56 +142,3 @@ def _field(item: InputField, value: Any, column: ColumnSummary | None) -> FormFi
 
 def _number(value: float | str | None) -> float | None:
     return float(value) if isinstance(value, int | float) else None
-
-
-def _examples(services: Services, card: ModelCard, evaluation: Evaluation) -> dict[str, tuple[ExampleLink, ...]]:
-    column = next(iter(input_columns(card, evaluation).values()))
-    shown = tuple(input_columns(card, evaluation).values())[:3] if card.kind == "table" else (column,)
-    found = find_examples(tables_of(services), evaluation, shown)
-    return {kind: tuple(_link(card, example) for example in rows) for kind, rows in found.items() if rows}
-
-
-def _link(card: ModelCard, example: Example) -> ExampleLink:
-    first = next(iter(example.values.values()))
-    image = data_uri(bytes(first), _THUMB) if card.kind == "image" and isinstance(first, bytes) else None
-    title = "" if image else ", ".join(_shown(name, value, card) for name, value in example.values.items())
-    return ExampleLink(example.row, title[:160], image, example.label, example.prediction)
-
-
-def _shown(name: str, value: Any, card: ModelCard) -> str:
-    text = f"{value:.4g}" if isinstance(value, float) else str(value)
-    return text if card.kind == "text" else f"{name} {text}"
-
-
-def batch_found(services: Services, run_id: str, token: Mapping[str, Any]) -> BatchFile:
-    """What an uploaded file holds for the run's model; BadInput names what does not fit."""
-    card = model_card(services.runs.run(run_id))
-    try:
-        return inspect(uploads.uploaded(services.settings, str(token.get("key"))), card)
-    except BadInput as exc:
-        raise BadInput(f"{_name(token)}: {exc}") from exc
-
-
-def batch_finished(services: Services, run_id: str, token: Mapping[str, Any]) -> BatchSummary | None:
-    """The result of the same file through the same model, where it was computed before."""
-    info = services.runs.run(run_id).model_info
-    if info is None:
-        return None
-    return finished(uploads.results(services.settings), result_key(info.model_id, str(token.get("key"))), _name(token))
-
-
-def run_batch(
-    services: Services, run_id: str, token: Mapping[str, Any], report: Callable[[int, int], None]
-) -> BatchSummary:
-    """Predict an uploaded file through the engine; `report(done, total)` hears of every chunk."""
-    path = uploads.uploaded(services.settings, str(token.get("key")))
-    card = model_card(services.runs.run(run_id))
-
-    def ask(given: list[Any]) -> tuple[Prediction, ...]:
-        return services.inference.predict(run_id, given).predictions
-
-    return predict_file(path, card, _name(token), ask, uploads.results(services.settings), report)
-
-
-def _name(token: Mapping[str, Any]) -> str:
-    return str(token.get("name", "file"))[:120]

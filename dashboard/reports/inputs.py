@@ -1,10 +1,11 @@
 """One input of the Inference page, read from its query: a row of the evaluation, a text, values, an upload."""
 
 import base64
+import csv
 import io
 import json
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from dashboard import uploads
@@ -17,6 +18,7 @@ from dashboard.services import Services
 from mlflow_runs.errors import DataMissing
 from mlflow_runs.records import Evaluation
 
+FOLDER = "examples"
 _LONGEST_TEXT = 2**20
 
 
@@ -25,7 +27,8 @@ class InferenceQuery:
     """The Inference page's URL: the run, and one input.
 
     `row` is a row number of the run's evaluation, `text` a text, `values` a JSON object by field name, `upload` the
-    key of an uploaded picture or of an input too long for a URL. The last one given of row, text, values, upload wins.
+    key of an uploaded picture or of an input too long for a URL, `flag` a flag's id, `file` a file that the run logged
+    below examples/. The last one given of INPUTS wins. `slice` names the slice that examples are taken from.
     """
 
     run: str = ""
@@ -33,24 +36,39 @@ class InferenceQuery:
     text: str = ""
     values: str = ""
     upload: str = ""
+    flag: str = ""
+    file: str = ""
+    slice: str = ""
 
     @property
     def asks(self) -> bool:
         """Whether the query holds an input."""
-        return bool(self.row or self.text or self.values or self.upload)
+        return any(getattr(self, name) for name in INPUTS)
+
+
+INPUTS = ("row", "text", "values", "upload", "flag", "file")
+NO_INPUT = dict.fromkeys(INPUTS, "")
 
 
 @dataclass(frozen=True)
 class Given:
-    """One input as the model takes it, with where it came from."""
+    """One input as the model takes it, with where it came from.
 
-    value: str | bytes | dict[str, Any]
+    `row` holds the whole row of an evaluation, `truth` what a flag says that the answer should be.
+    """
+
+    value: str | bytes | dict[str, Any] | list[Any]
     source: str
     row: dict[str, Any] = field(default_factory=dict)
+    truth: Any = None
 
 
 def read_input(services: Services, card: ModelCard, query: InferenceQuery) -> Given | None:
     """The query's input, None where it holds none; BadInput, BadQuery or DataMissing say what does not fit."""
+    if query.file:
+        return _from_file(services, card, query)
+    if query.flag:
+        return _from_flag(services, query.flag)
     if query.upload:
         return _from_upload(services, card, query.upload)
     if query.values:
@@ -60,17 +78,46 @@ def read_input(services: Services, card: ModelCard, query: InferenceQuery) -> Gi
     return _from_row(services, card, query) if query.row else None
 
 
+def _from_flag(services: Services, flag_id: str) -> Given:
+    flag = services.flags.flag(flag_id)
+    value = services.flags.picture(flag.id) if flag.picture else json.loads(flag.input)
+    said = json.loads(flag.corrected) if flag.corrected else None
+    if said is None and flag.verdict == "right":
+        answer = json.loads(flag.output)
+        said = answer.get("label", answer.get("value"))
+    return Given(value, f"flagged {flag.verdict}", truth=said)
+
+
+def _from_file(services: Services, card: ModelCard, query: InferenceQuery) -> Given:
+    """A file that the run logged: a picture, a text, a JSON value, or one line of a CSV file (path:line from 0)."""
+    path, _, line = query.file.rpartition(":") if query.file.rpartition(":")[2].isdecimal() else (query.file, "", "")
+    if not path.startswith(f"{FOLDER}/"):
+        raise BadQuery(f"file={query.file[:60]!r} is not below {FOLDER}/, where a run's example inputs lie")
+    data = services.predictions.artifact(query.run, path).read_bytes()
+    if path.endswith(".csv"):
+        rows = list(csv.DictReader(io.StringIO(data.decode("utf-8-sig", "replace"))))
+        if not line or int(line) >= len(rows):
+            raise BadQuery(f"file={query.file[:60]!r} names no line; {path} has {len(rows)}, numbered from 0")
+        known = {f.name for f in card.inputs}
+        cells = {name: value for name, value in rows[int(line)].items() if name in known}
+        return Given(next(iter(cells.values()), "") if card.kind == "text" else cells, f"{path}, line {line}")
+    return replace(_from_bytes(card, data, ""), source=path)
+
+
 def _from_upload(services: Services, card: ModelCard, key: str) -> Given:
-    data = uploads.uploaded(services.settings, key).read_bytes()
+    return _from_bytes(card, uploads.uploaded(services.settings, key).read_bytes(), "your ")
+
+
+def _from_bytes(card: ModelCard, data: bytes, whose: str) -> Given:
     if card.kind == "image":
-        return Given(data, "your picture")
+        return Given(data, f"{whose}picture")
     if len(data) > _LONGEST_TEXT:
         raise BadInput(f"The input has {len(data):,} bytes; at most {_LONGEST_TEXT:,} are accepted.")
     try:
         text = data.decode()
     except UnicodeDecodeError as exc:
         raise BadInput(f"The input is not text in UTF-8 (byte {exc.start}); {card.name} takes {card.kind}.") from exc
-    return Given(text, "your text") if card.kind == "text" else Given(_object(text), "your values")
+    return Given(text, f"{whose}text") if card.kind == "text" else Given(_object(text), f"{whose}values")
 
 
 def _object(text: str) -> dict[str, Any]:

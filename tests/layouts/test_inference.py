@@ -9,7 +9,8 @@ from dashboard.inference.batch_files import BatchFile
 from dashboard.inference.cards import InputField, ModelCard
 from dashboard.inference.client import Answer
 from dashboard.inference.outputs import Prediction
-from dashboard.reports.inference import ExampleLink, FormField, InferenceAnswer, InferenceForm, InferenceQuery
+from dashboard.reports.examples import ExampleLink
+from dashboard.reports.inference import FormField, InferenceAnswer, InferenceForm, InferenceQuery
 from layouts import batch, inference, prediction
 
 HOSTILE = "<img src=x onerror=alert(1)>"

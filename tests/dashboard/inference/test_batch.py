@@ -19,14 +19,9 @@ from dashboard.inference import batch
 from dashboard.inference.client import InferenceClient
 from dashboard.inference.outputs import Prediction
 from dashboard.predictions import Predictions
-from dashboard.reports.inference import (
-    InferenceQuery,
-    batch_finished,
-    inference_answer,
-    inference_examples,
-    inference_form,
-    run_batch,
-)
+from dashboard.reports.batches import batch_finished, run_batch
+from dashboard.reports.examples import inference_examples
+from dashboard.reports.inference import InferenceQuery, inference_answer, inference_form
 from dashboard.services import Services
 from dashboard.settings import Settings
 from dashboard.uploads import FileShelf, store_bytes, uploads

@@ -14,15 +14,9 @@ from dashboard.errors import BadInput, BadQuery
 from dashboard.inference.cards import model_card
 from dashboard.metrics.examples import find_examples
 from dashboard.predictions import Predictions
-from dashboard.reports.inference import (
-    InferenceQuery,
-    batch_finished,
-    batch_found,
-    class_name,
-    inference_answer,
-    inference_examples,
-    inference_form,
-)
+from dashboard.reports.batches import batch_finished, batch_found
+from dashboard.reports.examples import inference_examples
+from dashboard.reports.inference import InferenceQuery, class_name, inference_answer, inference_form
 from dashboard.reports.inputs import read_input, tables_of
 from dashboard.services import Services
 from dashboard.settings import Settings

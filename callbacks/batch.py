@@ -1,0 +1,72 @@
+"""Wires of the batch card: an uploaded file is looked at, then predicted in the background."""
+
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, State
+
+from dashboard.reports.batches import batch_finished, batch_found, run_batch
+from dashboard.services import Services
+from layouts import batch
+from layouts.batch import Ids as Batch
+
+Params = dict[str, Any] | None
+
+
+def register(app: dash.Dash, services: Services, store: str) -> None:
+    """Connect the card to the page's query store `store`."""
+    _register_file(app, store)
+    _register_work(app, services)
+
+
+def _register_file(app: dash.Dash, store: str) -> None:
+    app.clientside_callback(
+        ClientsideFunction("vitrine", "runOf"),
+        Output(Batch.SUBJECT, "data"),
+        Input(store, "data"),
+        State(Batch.SUBJECT, "data"),
+    )
+    app.clientside_callback(
+        ClientsideFunction("vitrine", "uploadFile"),
+        Output(Batch.FILE, "data"),
+        Input(Batch.UPLOAD, "contents"),
+        State(Batch.UPLOAD, "filename"),
+        prevent_initial_call=True,
+    )
+
+
+def _register_work(app: dash.Dash, services: Services) -> None:
+    about = Input(Batch.FILE, "data"), Input(Batch.SUBJECT, "data")
+
+    @app.callback(Output(Batch.FOUND, "children"), *about)
+    def look(token: Params, run_id: str | None) -> Any:
+        if not token or not run_id:
+            return None
+        return batch.render_file(token["name"], token["bytes"], batch_found(services, run_id, token))
+
+    @app.callback(Output(Batch.RUN, "disabled"), Output(Batch.RESULT, "children"), *about)
+    def recall(token: Params, run_id: str | None) -> tuple[Any, ...]:
+        if not token or not run_id:
+            return True, None
+        done = batch_finished(services, run_id, token)
+        return False, batch.render(done) if done else None
+
+    @app.callback(
+        Output(Batch.RESULT, "children", allow_duplicate=True),
+        Input(Batch.RUN, "n_clicks"),
+        State(Batch.FILE, "data"),
+        State(Batch.SUBJECT, "data"),
+        background=True,
+        interval=300,
+        running=[
+            (Output(Batch.RUN, "disabled"), True, False),
+            (Output(Batch.CANCEL, "disabled"), False, True),
+            (Output(Batch.ASK, "className"), f"{batch.ASK} running", batch.ASK),
+        ],
+        progress=[Output(Batch.PROGRESS, "value"), Output(Batch.PROGRESS, "max"), Output(Batch.DONE, "children")],
+        cancel=[Input(Batch.CANCEL, "n_clicks")],
+        prevent_initial_call=True,
+    )
+    def work(set_progress: Any, _clicks: int, token: dict[str, Any], run_id: str) -> Any:
+        summary = run_batch(services, run_id, token, lambda done, total: set_progress(batch.progress(done, total)))
+        return batch.render(summary)
