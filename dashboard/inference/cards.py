@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from dashboard.inference.pictures import Latent, gives_pictures, latent_of
 from mlflow_runs.errors import ModelUnavailable
 from mlflow_runs.records import ModelInfo, RunRow, Task
 
@@ -35,7 +36,9 @@ class TensorSpec:
 class ModelCard:
     """A model as the index describes it. `columns` tells whether the signature lists columns or tensors.
 
-    `preprocessing` holds the Hugging Face image preprocessor names found in the model's metadata.
+    `preprocessing` holds the Hugging Face image preprocessor names found in the model's metadata, `padding` what it
+    declares for inputs of different lengths. `pictures` tells whether it answers with pictures, `latent` what numbers
+    it draws them from.
     """
 
     model_id: str
@@ -52,6 +55,9 @@ class ModelCard:
     columns: bool = False
     tensors: tuple[TensorSpec, ...] = ()
     preprocessing: Mapping[str, Any] = field(default_factory=dict)
+    padding: Mapping[str, float | None] = field(default_factory=dict)
+    pictures: bool = False
+    latent: Latent | None = None
 
 
 def model_card(row: RunRow) -> ModelCard:
@@ -79,6 +85,9 @@ def model_card(row: RunRow) -> ModelCard:
         columns=columns,
         tensors=tensors,
         preprocessing=preprocessing,
+        padding=declared_padding(info.metadata),
+        pictures=row.task == "image_to_image" or gives_pictures(info),
+        latent=latent_of(info),
     )
 
 
@@ -167,6 +176,13 @@ def _classes(metadata: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(str(table[key]) for key in sorted(table, key=_number))
     listed = table if isinstance(table, list) else metadata.get("classes")
     return tuple(str(name) for name in listed) if isinstance(listed, list) else ()
+
+
+def declared_padding(metadata: Mapping[str, Any]) -> dict[str, float | None]:
+    """The model's padding (see dashboard.inference.padding) without entries that are neither a number nor None."""
+    table = metadata.get("padding")
+    found = table.items() if isinstance(table, Mapping) else ()
+    return {str(name): value for name, value in found if value is None or isinstance(value, int | float)}
 
 
 def _number(key: Any) -> tuple[int, str]:

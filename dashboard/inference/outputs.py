@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.inference.cards import ModelCard
+from dashboard.inference.pictures import picture
 from dashboard.inference.protocol import Array, Tensors
 from mlflow_runs.errors import ModelUnavailable
 
@@ -18,12 +19,16 @@ _RAW_LIMIT = 1000
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one input: a label with probabilities (highest first), or a value; `raw` is what came out."""
+    """The answer for one input: a label with probabilities (highest first), a value, or a picture (a PNG file).
+
+    `raw` is what came out of the model.
+    """
 
     label: str | None = None
     probabilities: dict[str, float] = field(default_factory=dict)
     value: float | None = None
     raw: Any = None
+    image: bytes | None = None
 
 
 def predictions(card: ModelCard, outputs: Tensors, facts: Mapping[str, Any], rows: int) -> tuple[Prediction, ...]:
@@ -40,6 +45,8 @@ def predictions(card: ModelCard, outputs: Tensors, facts: Mapping[str, Any], row
     if len(outputs) > 1:
         return _from_columns(card, outputs, classes)
     (array,) = outputs.values() or (np.empty((rows, 0)),)
+    if card.pictures or (array.ndim == 4 and array.dtype == np.uint8 and not classes):
+        return _pictures(card, array)
     return _from_array(card, array, classes)
 
 
@@ -54,6 +61,18 @@ def _from_array(card: ModelCard, array: Array, classes: tuple[str, ...]) -> tupl
     if array.ndim == 2 and (classes or card.task == "classification") and len(classes) in (0, flat.shape[1]):
         return _classified(card, flat, classes)
     return tuple(Prediction(raw=_trim(row)) for row in array)
+
+
+def _pictures(card: ModelCard, array: Array) -> tuple[Prediction, ...]:
+    """Pictures where the arrays are some; the raw answer where not."""
+    if array.dtype.kind == "f":
+        _check(card, array.reshape(len(array), -1))
+    drawn = [picture(row, card.pictures) for row in array]
+    about = {"shape": list(array.shape[1:]), "dtype": str(array.dtype)}
+    return tuple(
+        Prediction(raw=_trim(row)) if image is None else Prediction(raw=about, image=image)
+        for row, image in zip(array, drawn, strict=True)
+    )
 
 
 def _from_single(card: ModelCard, values: Array, classes: tuple[str, ...]) -> tuple[Prediction, ...]:
