@@ -14,6 +14,7 @@ from dashboard.inference.images import image_tensor, open_image
 from dashboard.inference.protocol import Array, Tensors
 
 Given = str | bytes | Mapping[str, Any] | Sequence[Any] | float | int | bool | None
+Layout = tuple[tuple[str, str, tuple[int, ...]], ...]
 _TRUE, _FALSE = ("true", "1", "yes"), ("false", "0", "no")
 _WHOLE = {"long": "int64", "integer": "int32"}
 _REAL = {"double": "float64", "float": "float32"}
@@ -47,7 +48,7 @@ def join(samples: Sequence[Tensors]) -> Tensors:
     return {name: np.concatenate([sample[name] for sample in samples]) for name in samples[0]}
 
 
-def layout(tensors: Tensors) -> tuple[tuple[str, str, tuple[int, ...]], ...]:
+def layout(tensors: Tensors) -> Layout:
     """What two inputs must share to be joined in one batch."""
     return tuple((name, array.dtype.str, array.shape[1:]) for name, array in tensors.items())
 

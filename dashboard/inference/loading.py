@@ -2,7 +2,6 @@
 
 import gc
 import importlib
-import importlib.metadata
 import os
 import re
 import sys
@@ -18,11 +17,12 @@ import onnxruntime
 import pandas as pd
 import torch
 from mlflow.models import Model
-from packaging.requirements import InvalidRequirement, Requirement
 
 from dashboard.inference.attempt import Attempt
+from dashboard.inference.cards import declared_padding
 from dashboard.inference.predictor import Loaded, Params, Runner, refuse_params
 from dashboard.inference.protocol import Array, Tensors
+from dashboard.inference.requirements import unmet
 from mlflow_runs.errors import DashboardError, ModelUnavailable
 from mlflow_runs.models import folder_bytes
 
@@ -52,6 +52,7 @@ def load(path: Path, device: str, threads: int = 1) -> Loaded:
         loaded.append(_load(path, flavor, description, device, threads))
     if attempt.error is not None:
         raise _explained(path, attempt.error) from attempt.error
+    loaded[0].padding = declared_padding(description.metadata or {})
     return loaded[0]
 
 
@@ -201,21 +202,7 @@ def _plain(value: Any) -> Array:
 def missing_requirements(path: Path) -> tuple[str, ...]:
     """The lines of the model's requirements.txt that this environment does not meet, with what is installed."""
     file = path / "requirements.txt"
-    lines = file.read_text().splitlines() if file.exists() else []
-    return tuple(text for line in lines if (text := _unmet(line.split("#")[0].strip())))
-
-
-def _unmet(line: str) -> str:
-    try:
-        wanted = Requirement(line)
-        installed = importlib.metadata.version(wanted.name)
-    except InvalidRequirement:
-        return ""
-    except importlib.metadata.PackageNotFoundError:
-        return f"{line} (not installed)"
-    applies = wanted.marker is None or wanted.marker.evaluate()
-    met = not applies or wanted.specifier.contains(installed, prereleases=True)
-    return "" if met else f"{line} ({installed} is installed)"
+    return unmet(file.read_text().splitlines() if file.exists() else [])
 
 
 def _explained(path: Path, error: Exception) -> ModelUnavailable:

@@ -13,7 +13,7 @@ import torch
 
 from dashboard.errors import BadInput
 from dashboard.inference.attempt import Attempt
-from dashboard.inference.inputs import join, layout
+from dashboard.inference.padding import Padding, cut_back, join_padded, padded_layout
 from dashboard.inference.protocol import Tensors
 from mlflow_runs.errors import DashboardError, ModelUnavailable
 
@@ -27,12 +27,17 @@ _RATE_SPAN = 10.0
 
 @dataclass
 class Loaded:
-    """A model in memory. `nbytes` is what it holds; `rows` is the batch size found good so far, `most` its cap."""
+    """A model in memory. `nbytes` is what it holds; `rows` is the batch size found good so far, `most` its cap.
+
+    `numerics` tells how it is computed where that differs from plain.
+    """
 
     run: Runner
     nbytes: int
     flavor: str
     facts: dict[str, Any] = field(default_factory=dict)
+    padding: Padding = field(default_factory=dict)
+    numerics: str = ""
     module: torch.nn.Module | None = None
     rows: int = _FIRST_ROWS
     most: int = _MOST_ROWS
@@ -139,7 +144,8 @@ class Predictor:
         for index, tensors in enumerate(requests):
             if (reason := _uneven(tensors)) is not None:
                 outcomes[index] = Outcome(error=reason)
-        for indexes in _alike(requests, [index for index, outcome in enumerate(outcomes) if outcome.error is None]):
+        sound = [index for index, outcome in enumerate(outcomes) if outcome.error is None]
+        for indexes in _alike(requests, sound, loaded[0].padding):
             found = self._together(model_id, loaded[0], [requests[index] for index in indexes], params)
             for index, outcome in zip(indexes, found, strict=True):
                 outcomes[index] = outcome
@@ -150,7 +156,7 @@ class Predictor:
         started = time.perf_counter()
         result: list[Tensors] = []
         with Attempt() as attempt:
-            result.append(self._in_chunks(loaded, join(requests) if len(requests) > 1 else requests[0], params))
+            result.append(self._in_chunks(loaded, join_padded(requests, loaded.padding), params))
             _check_rows(model_id, result[0], sum(counts))
         if attempt.error is not None:
             if len(requests) > 1:  # because one bad request must not spoil its neighbours' answers
@@ -158,7 +164,9 @@ class Predictor:
             return [Outcome(error=_translated(model_id, attempt.error))]
         self.counters["predictions"] += sum(counts)
         seconds = time.perf_counter() - started
-        return [Outcome(part, loaded.facts, None, seconds, sum(counts)) for part in _split(result[0], counts)]
+        parts = _split(result[0], counts)
+        cut = [cut_back(part, given, loaded.padding) for part, given in zip(parts, requests, strict=True)]
+        return [Outcome(part, loaded.facts, None, seconds, sum(counts)) for part in cut]
 
     def _in_chunks(self, loaded: Loaded, tensors: Tensors, params: Params) -> Tensors:
         total, done, parts = _rows(tensors), 0, list[Tensors]()
@@ -211,10 +219,10 @@ class Predictor:
             _free(self.device)
 
 
-def _alike(requests: Sequence[Tensors], indexes: Sequence[int]) -> list[list[int]]:
+def _alike(requests: Sequence[Tensors], indexes: Sequence[int], padding: Padding) -> list[list[int]]:
     groups: dict[object, list[int]] = {}
     for index in indexes:
-        groups.setdefault(layout(requests[index]), []).append(index)
+        groups.setdefault(padded_layout(requests[index], padding), []).append(index)
     return list(groups.values())
 
 

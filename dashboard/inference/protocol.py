@@ -22,12 +22,12 @@ ENGINE_VERSION = 1
 ROUTE = "/v2/infer"
 HEADER_FIELD = "Inference-Header-Content-Length"
 
-_DATATYPES = {
+DATATYPES = {
     "BOOL": "bool", "UINT8": "uint8", "UINT16": "uint16", "UINT32": "uint32", "UINT64": "uint64",
     "INT8": "int8", "INT16": "int16", "INT32": "int32", "INT64": "int64",
     "FP16": "float16", "FP32": "float32", "FP64": "float64",
 }  # fmt: skip
-_NAMES = {np.dtype(dtype): name for name, dtype in _DATATYPES.items()}
+_NAMES = {np.dtype(dtype): name for name, dtype in DATATYPES.items()}
 
 
 @dataclass(frozen=True)
@@ -55,6 +55,15 @@ def encode_parts(
         described.append({"name": name, "shape": list(array.shape), "datatype": datatype, "parameters": parameters})
         blobs.append(blob)
     return json.dumps({**header, kind: described}, separators=(",", ":")).encode(), blobs
+
+
+def encode_json(header: Mapping[str, Any], tensors: Mapping[str, Array]) -> bytes:
+    """The request as plain JSON, for servers that take no binary tensors; floats that are no numbers are null."""
+    described = [
+        {"name": name, "shape": list(array.shape), "datatype": _datatype(array), "data": _listed(array)}
+        for name, array in tensors.items()
+    ]
+    return json.dumps({**header, "inputs": described}, separators=(",", ":"), default=str).encode()
 
 
 def decode(body: bytes | bytearray | memoryview) -> Message:
@@ -92,16 +101,27 @@ def _pack(array: Array) -> tuple[str, bytes, dict[str, Any]]:
         nulls = [index for index, value in enumerate(values) if value is None]
         blob = b"".join(struct.pack("<I", len(value or b"")) + (value or b"") for value in values)
         return "BYTES", blob, {"nulls": nulls} if nulls else {}
-    name = _NAMES.get(array.dtype.newbyteorder("="))
+    return _datatype(array), np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes(), {}
+
+
+def _datatype(array: Array) -> str:
+    name = "BYTES" if array.dtype.kind in "OUS" else _NAMES.get(array.dtype.newbyteorder("="))
     if name is None:
         raise BadInput(f"A tensor of type {array.dtype} cannot be sent; numbers, booleans and text can.")
-    return name, np.ascontiguousarray(array).astype(array.dtype.newbyteorder("<"), copy=False).tobytes(), {}
+    return name
+
+
+def _listed(array: Array) -> list[Any]:
+    flat = array.ravel()
+    if flat.dtype.kind == "f" and not np.isfinite(flat).all():
+        return [value if np.isfinite(value) else None for value in flat.tolist()]
+    return list(flat.tolist())
 
 
 def _unpack(item: dict[str, Any], blob: memoryview) -> Array:
     shape = tuple(int(n) for n in item["shape"])
     if item["datatype"] != "BYTES":
-        return np.frombuffer(blob, dtype=np.dtype(_DATATYPES[item["datatype"]])).reshape(shape)
+        return np.frombuffer(blob, dtype=np.dtype(DATATYPES[item["datatype"]])).reshape(shape)
     values, offset = [], 0
     while offset < len(blob):
         (size,) = struct.unpack_from("<I", blob, offset)
@@ -113,5 +133,5 @@ def _unpack(item: dict[str, Any], blob: memoryview) -> Array:
 
 
 def _from_json(item: dict[str, Any]) -> Array:
-    dtype = np.dtype(object) if item["datatype"] == "BYTES" else np.dtype(_DATATYPES[item["datatype"]])
+    dtype = np.dtype(object) if item["datatype"] == "BYTES" else np.dtype(DATATYPES[item["datatype"]])
     return np.array(item["data"], dtype=dtype).reshape(tuple(item["shape"]))

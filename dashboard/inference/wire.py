@@ -1,12 +1,13 @@
-"""Kept-alive connections to the embedded engine; standard library only."""
+"""Kept-alive HTTP connections to one inference server, and where the embedded engine's address is found."""
 
 import http.client
 import json
 import os
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from dashboard.errors import EngineUnavailable
@@ -21,6 +22,25 @@ class QueueFull(Exception):
 
 
 @dataclass(frozen=True)
+class Server:
+    """Where an HTTP server listens; `life` tells one life of it from the next."""
+
+    host: str
+    port: int
+    tls: bool = False
+    life: float = 0.0
+
+
+@dataclass(frozen=True)
+class Reply:
+    """Status, header fields (names in lower case) and body of an HTTP answer."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
 class Address:
     """Where an engine listens; `started` tells one life of the engine from the next (Unix seconds)."""
 
@@ -29,43 +49,32 @@ class Address:
     key: str
     started: float
     starts: int
+    host: str = "127.0.0.1"
 
 
-class Wire:
-    """Sends one body and returns the answer's body; connections open on first use, after any fork.
+class Connections:
+    """Connections to one server, opened on first use, after any fork; safe to share between threads.
 
     Idle connections are kept for the next caller, whichever thread that is: a new one for each request costs six
-    times as much. They belong to one process and to one life of the engine.
+    times as much. They belong to one process and to one life of the server.
     """
 
-    def __init__(self, file: Path, route: str) -> None:
-        self._file, self._route = file, route
+    def __init__(self) -> None:
         self._idle: list[http.client.HTTPConnection] = []
-        self._mark: tuple[int, float] = (0, 0.0)
+        self._mark: tuple[int, Server | None] = (0, None)
         self._lock = threading.Lock()
 
-    def address(self) -> Address:
-        """The engine's present address; raises EngineUnavailable when none was ever written."""
-        try:
-            facts = json.loads(self._file.read_text())
-            return Address(**{name: facts[name] for name in Address.__dataclass_fields__})
-        except (OSError, ValueError, KeyError, TypeError) as exc:
-            raise EngineUnavailable(
-                f"The inference process has not been started for this data folder ({self._file} is missing); "
-                "`make run` starts it."
-            ) from exc
-
-    def post(self, address: Address, body: bytes, timeout: float) -> bytes:
-        """The answer's body; raises EngineLost or QueueFull."""
-        while (kept := self._borrow(address)) is not None:
+    def send(
+        self, server: Server, method: str, path: str, body: bytes, headers: Mapping[str, str], timeout: float
+    ) -> Reply:
+        """The answer, whatever its status; raises EngineLost when there is none."""
+        while (kept := self._borrow(server)) is not None:
             with suppress(http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
-                return self._exchange(kept, address, body, timeout)
-        # because a kept connection may just have been idle for too long, only a new one proves the engine gone
-        fresh = http.client.HTTPConnection("127.0.0.1", address.port, timeout=timeout)
-        try:
-            return self._exchange(fresh, address, body, timeout)
-        except (OSError, http.client.HTTPException) as exc:
-            raise EngineLost(str(exc)) from exc
+                return self._exchange(kept, server, method, path, body, headers, timeout)
+        # because a kept connection may just have been idle for too long, only a new one proves the server gone
+        kind = http.client.HTTPSConnection if server.tls else http.client.HTTPConnection
+        fresh = kind(server.host, server.port, timeout=timeout)
+        return self._exchange(fresh, server, method, path, body, headers, timeout)
 
     def close(self) -> None:
         """Close the idle connections; the next request opens new ones."""
@@ -74,44 +83,86 @@ class Wire:
         for connection in idle:
             connection.close()
 
-    def _exchange(self, connection: http.client.HTTPConnection, address: Address, body: bytes, timeout: float) -> bytes:
+    def _exchange(
+        self, connection: http.client.HTTPConnection, server: Server, method: str, path: str, body: bytes,
+        headers: Mapping[str, str], timeout: float,
+    ) -> Reply:  # fmt: skip
+        reused = connection.sock is not None
         try:
             if connection.sock is not None:
                 connection.sock.settimeout(timeout)
-            connection.request("POST", self._route, body)
+            connection.request(method, path, body or None, dict(headers))
             response = connection.getresponse()
             answer = response.read()
-        except (OSError, http.client.HTTPException):
+        except (OSError, http.client.HTTPException) as exc:
             connection.close()
-            raise
-        self._give_back(connection, address)
-        if response.status == 429:
-            raise QueueFull
-        if response.status != 200:
-            raise EngineLost(f"status {response.status}: {answer[:200].decode(errors='replace')}")
-        return answer
+            if reused and isinstance(exc, (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError)):
+                raise
+            raise EngineLost(str(exc)) from exc
+        self._give_back(connection, server)
+        return Reply(response.status, answer, {name.lower(): value for name, value in response.getheaders()})
 
-    def _borrow(self, address: Address) -> http.client.HTTPConnection | None:
-        mark = (os.getpid(), address.started)
+    def _borrow(self, server: Server) -> http.client.HTTPConnection | None:
+        mark = (os.getpid(), server)
         if self._mark != mark:
             self.close()
             self._mark = mark
         with self._lock:
             return self._idle.pop() if self._idle else None
 
-    def _give_back(self, connection: http.client.HTTPConnection, address: Address) -> None:
-        if connection.sock is None or self._mark != (os.getpid(), address.started):
+    def _give_back(self, connection: http.client.HTTPConnection, server: Server) -> None:
+        if connection.sock is None or self._mark != (os.getpid(), server):
             connection.close()
             return
         with self._lock:
             self._idle.append(connection)
 
 
+class Wire:
+    """Sends one body to an engine and returns the answer's body.
+
+    The engine's address is read from the file that it keeps, or is `fixed` for an engine on another machine.
+    """
+
+    def __init__(self, file: Path, route: str, fixed: Address | None = None) -> None:
+        self.file, self._route, self._fixed = file, route, fixed
+        self._connections = Connections()
+
+    def address(self) -> Address:
+        """The engine's present address; raises EngineUnavailable when none was ever written."""
+        if self._fixed is not None:
+            return self._fixed
+        try:
+            facts = json.loads(self.file.read_text())
+            needed = {name: facts[name] for name in ("port", "pid", "key", "started", "starts")}
+            return Address(**needed, host=facts.get("host", "127.0.0.1"))
+        except (OSError, ValueError, KeyError, TypeError) as exc:
+            raise EngineUnavailable(
+                f"The inference process has not been started for this data folder ({self.file} is missing); "
+                "`make run` starts it."
+            ) from exc
+
+    def post(self, address: Address, body: bytes, timeout: float) -> bytes:
+        """The answer's body; raises EngineLost or QueueFull."""
+        server = Server(address.host, address.port, life=address.started)
+        reply = self._connections.send(server, "POST", self._route, body, {}, timeout)
+        if reply.status == 429:
+            raise QueueFull
+        if reply.status != 200:
+            raise EngineLost(f"status {reply.status}: {reply.body[:200].decode(errors='replace')}")
+        return reply.body
+
+    def close(self) -> None:
+        """Close the idle connections; the next request opens new ones."""
+        self._connections.close()
+
+
 def wait_for_next(wire: Wire, last: Address | None, until: float) -> Address | None:
     """The address of an engine started after `last`, or None when there is none before `until` (monotonic)."""
     while time.monotonic() < until:
-        address = wire.address()
-        if last is None or address.started != last.started:
-            return address
+        with suppress(EngineUnavailable):
+            address = wire.address()
+            if last is None or address.started != last.started:
+                return address
         time.sleep(0.05)
     return None

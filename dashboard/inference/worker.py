@@ -24,7 +24,7 @@ from mlflow_runs.errors import DashboardError
 from mlflow_runs.models import fetch, model_client, resolve, trim
 
 _BEAT = 0.25
-_TOLD = ("flavor", "uses", "since", "used", "rows")
+_TOLD = ("flavor", "uses", "since", "used", "rows", "numerics")
 _QUIET_START = 0.5  # callers that waited for this process come first
 
 
@@ -36,10 +36,12 @@ class Service:
         run = settings.folder("run")
         torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
         self._settings, self._key = settings, os.environ["VITRINE_ENGINE_KEY"]
-        self._beat, self._suspects = guard.Beat(run / "engine.beat"), guard.Suspects(run / "engine.suspects.json")
+        name = os.environ.get("VITRINE_ENGINE_NAME", "engine")
+        self._beat, self._suspects = guard.Beat(run / f"{name}.beat"), guard.Suspects(run / f"{name}.suspects.json")
         loader = partial(load_by_id, settings, chosen_device(settings.device))
         self._predictor = Predictor(loader, settings.engine_memory_mb * 2**20, chosen_device(settings.device))
-        self._desk = Desk(self._predictor, settings.engine_timeout, self._suspects.refusal, self._beat.write)
+        limits = settings.engine_timeout, self._suspects.refusal, self._beat.write, settings.engine_queue
+        self._desk = Desk(self._predictor, *limits)
         self._told: Counter[str] = Counter()
         self._since, self._requests, self._pace = time.time(), 0, 0.0
         self._beat.write([])

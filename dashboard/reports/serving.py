@@ -10,11 +10,11 @@ from typing import Any
 from dashboard.cache import cache_key
 from dashboard.errors import BadInput, BadQuery
 from dashboard.inference.cards import ModelCard, model_card
-from dashboard.inference.client import EngineState, LoadedModel
 from dashboard.inference.heavy_lane import HeavyLane
 from dashboard.inference.inputs import decode_input, join, layout
 from dashboard.inference.protocol import Tensors
 from dashboard.inference.speed_report import TAG, VERSION, Comparison, from_json, versions
+from dashboard.inference.states import EngineState, LoadedModel
 from dashboard.reports.inputs import InferenceQuery, evaluation_of, input_columns, read_input
 from dashboard.services import Services
 from mlflow_runs.errors import DataMissing, ModelUnavailable

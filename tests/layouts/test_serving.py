@@ -5,7 +5,7 @@ import json
 
 import pytest
 
-from dashboard.inference.client import EngineState, LoadedModel
+from dashboard.inference.states import EngineState, LoadedModel
 from dashboard.inference.speed_report import BATCHES, Comparison, EngineResult, Timing
 from dashboard.reports.serving import EngineCard, Process, ServedModel, ServingReport
 from layouts import engine_race, serving

@@ -8,8 +8,9 @@ import pytest
 
 from dashboard.errors import EngineUnavailable
 from dashboard.inference import heavy_lane
-from dashboard.inference.client import EngineState, InferenceClient, LoadedModel
+from dashboard.inference.client import InferenceClient
 from dashboard.inference.speed_report import TAG, Comparison, EngineResult, Timing, versions
+from dashboard.inference.states import EngineState, LoadedModel
 from dashboard.reports import serving
 from dashboard.reports.serving import (
     ServingQuery,
