@@ -91,6 +91,9 @@ def _glance(report: DataReport, query: DataQuery) -> html.Section:
 
 
 def _balance_note(label: ColumnSummary) -> str:
+    if label.kind == "classes":
+        classes = formats.plural(label.distinct, "class", "classes")
+        return f"{classes} of {label.name}, each with its share of the rows: a row may have several."
     return f"{formats.plural(label.distinct, 'value')} of {label.name}, {formats.count(label.missing)} missing."
 
 

@@ -68,7 +68,15 @@ def day(moment: float) -> str:
 
 def title(metric: str) -> str:
     """A metric's name as people write it."""
-    known = {"macro_f1": "Macro F1", "f1": "F1", "rmse": "RMSE", "mae": "MAE", "r2": "R²"}
+    known = {
+        "micro_f1": "Micro F1",
+        "samples_f1": "Samples F1",
+        "macro_f1": "Macro F1",
+        "f1": "F1",
+        "rmse": "RMSE",
+        "mae": "MAE",
+        "r2": "R²",
+    }
     return known.get(metric, metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
 
 

@@ -20,6 +20,7 @@ from layouts.links import Path, base, download, page_link, view_link
 PATH = Path.PERFORMANCE
 QUESTION = "How good is this run: overall, for each class, for each slice?"
 _ROWS_FIELDS = ("run", "filter", "slice", "label", "predicted", "open")
+_FREE: dict[str, Any] = {"label": "", "predicted": "", "open": "", "offset": 0}
 _MATRIX_FIELDS = ("down", "across", "shares", "arrange", "dim")
 _CLASS_SORTS = {"name": "Class", "n": "n", "precision": "Precision", "recall": "Recall", "f1": "F1"}
 
@@ -74,7 +75,8 @@ def _sections(report: PerformanceReport, query: PerformanceQuery, matrix: Matrix
     sections = [_overall(report, query)]
     if report.classes:
         wide = matrix is None or len(matrix.across.values) > 8
-        sections.append(_classes(report, query, 12 if wide else 6))
+        table = _sets if report.task == "multilabel" and report.source == "predictions" else _classes
+        sections.append(table(report, query, 12 if wide else 6))
         if matrix is not None:
             sections.append(confusion.card(matrix, PATH, query, Ids.HEATMAP, 12 if wide else 6))
     if report.residuals is not None:
@@ -125,20 +127,50 @@ def _chip(text: str, name: str, query: PerformanceQuery) -> html.A:
 
 def _classes(report: PerformanceReport, query: PerformanceQuery, span: int) -> html.Section:
     heads = [_class_head(key, query) for key in _CLASS_SORTS]
-    ordered = sorted(report.classes, key=lambda row: _class_key(row, query.sort), reverse=query.order == "desc")
     cells = [
         [
-            view_link(PATH, query, row.name, label=row.name, predicted="", offset=0),
+            view_link(PATH, query, row.name, **(_FREE | {"label": row.name})),
             formats.count(row.n),
             parts.estimate_cell(row.precision),
             parts.estimate_cell(row.recall),
             parts.estimate_cell(row.f1),
         ]
-        for row in ordered
+        for row in _ordered(report, query)
     ]
     note = "n is the number of rows with that label; a class opens its rows."
     table = parts.table(heads, cells, [1], "Per class")
     return parts.card("Per class", table, note, span, download("classes", query))
+
+
+def _ordered(report: PerformanceReport, query: PerformanceQuery) -> list[ClassRow]:
+    return sorted(report.classes, key=lambda row: _class_key(row, query.sort), reverse=query.order == "desc")
+
+
+def _sets(report: PerformanceReport, query: PerformanceQuery, span: int) -> html.Section:
+    """Every class of a multi-label evaluation against all others: its 2 x 2 table in four columns, and its figures."""
+    heads: list[Any] = [_class_head(key, query) for key in _CLASS_SORTS]
+    heads[2:2] = ["Hits", "Missed", "False alarms", "Rightly absent"]
+    cells = [[*_set_counts(row, report.n, query), *map(parts.estimate_cell, (row.precision, row.recall, row.f1))]
+             for row in _ordered(report, query)]  # fmt: skip
+    note = (
+        "A row may have several classes: each class is measured against all others. n is the number of rows labelled"
+        " with it; a count opens its rows."
+    )
+    table = parts.table(heads, cells, [1, 2, 3, 4, 5], "Per class")
+    return parts.card("Per class", table, note, span, download("classes", query))
+
+
+def _set_counts(row: ClassRow, n: int, query: PerformanceQuery) -> list[Any]:
+    hits = row.hits or 0
+    missed, false = row.n - hits, row.n_predicted - hits
+    both = {"label": row.name, "predicted": row.name}
+    counts = (
+        (row.name, {"label": row.name}), (formats.count(row.n), {"label": row.name}), (formats.count(hits), both),
+        (formats.count(missed), {"label": row.name, "open": "errors"}),
+        (formats.count(false), {"predicted": row.name, "open": "errors"}),
+    )  # fmt: skip
+    return [*(view_link(PATH, query, text, **(_FREE | changes)) for text, changes in counts),
+            html.Span(formats.count(n - row.n - false), className="muted")]  # fmt: skip
 
 
 def _class_head(key: str, query: PerformanceQuery) -> html.A:
@@ -195,9 +227,11 @@ def _logged(logged: tuple[LoggedMetric, ...]) -> html.Section:
 
 def render_rows(found: RowPage, query: PerformanceQuery) -> html.Section:
     """The rows behind a class or a confusion cell."""
+    one_sided = query.open == "errors" and bool(query.label) != bool(query.predicted)
     words = [
         f"labelled {query.label}" if query.label else "",
         f"predicted {query.predicted}" if query.predicted else "",
+        f"without {query.label or query.predicted} on the other side" if one_sided else "",
         f"in slice {query.slice.replace('_', ' ')}" if query.slice else "",
         f"where {query.filter}" if query.filter and query.open else "",
     ]

@@ -26,6 +26,7 @@ DENSE_LABELS = 200
 
 def performance_document(report: PerformanceReport, filter_text: str = "", slice_name: str = "") -> PerformanceDocument:
     """What the Performance page shows; classes and slices keep the report's order."""
+    sets = report.task == "multilabel"
     return {
         "run": run_item(report.run),
         "task": report.task,
@@ -37,7 +38,7 @@ def performance_document(report: PerformanceReport, filter_text: str = "", slice
         "n_unlabelled": int(report.n_unlabelled),
         "n_filtered_out": int(report.n_filtered_out),
         "overall": cast(Overall, {"n": int(report.n)} | _metrics(report.overall)),
-        "per_class": {row.name: _class(row) for row in report.classes},
+        "per_class": {row.name: _class(row, report.n if sets else None) for row in report.classes},
         "slices": _slices(report.slices),
         "confusion": None if report.confusion is None else _confusion(report.confusion),
         "residuals": None if report.residuals is None else _residuals(report.residuals),
@@ -65,14 +66,19 @@ def _metrics(estimates: dict[str, Estimate]) -> dict[str, Any]:
     return {name: metric(estimate) for name, estimate in estimates.items()}
 
 
-def _class(row: ClassRow) -> ClassShape:
-    return {
+def _class(row: ClassRow, rows: int | None) -> ClassShape:
+    """One class; of `rows` that may have several of them also the four counts against all others."""
+    shape: ClassShape = {
         "n": int(row.n),
         "n_predicted": int(row.n_predicted),
         "precision": metric(row.precision),
         "recall": metric(row.recall),
         "f1": metric(row.f1),
     }
+    if rows is not None and row.hits is not None:
+        hits, union = int(row.hits), int(row.n + row.n_predicted - row.hits)
+        shape |= {"tp": hits, "fp": int(row.n_predicted) - hits, "fn": int(row.n) - hits, "tn": int(rows) - union}
+    return shape
 
 
 def _slices(rows: Iterable[SliceRow]) -> dict[str, SliceShape]:

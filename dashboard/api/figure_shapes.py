@@ -41,6 +41,12 @@ class Overall(TypedDict):
     weighted_precision: NotRequired[Metric]
     weighted_recall: NotRequired[Metric]
     weighted_f1: NotRequired[Metric]
+    micro_precision: NotRequired[Metric]
+    micro_recall: NotRequired[Metric]
+    micro_f1: NotRequired[Metric]
+    samples_f1: NotRequired[Metric]
+    subset_accuracy: NotRequired[Metric]
+    hamming_loss: NotRequired[Metric]
     mae: NotRequired[Metric]
     rmse: NotRequired[Metric]
     r2: NotRequired[Metric]
@@ -55,11 +61,17 @@ class ClassShape(TypedDict):
     precision: Metric
     recall: Metric
     f1: Metric
+    tp: NotRequired[int]
+    """The counts of the class against all others; multi-label only."""
+    fp: NotRequired[int]
+    fn: NotRequired[int]
+    tn: NotRequired[int]
 
 
 @with_config(_OPEN)
 class SliceShape(TypedDict):
-    """One slice. Classification: macro precision, recall and F1 over its rows; regression: mae and rmse."""
+    """One slice. Classification: macro precision, recall and F1 over its rows; multi-label: macro (`f1`), micro and
+    samples F1, subset accuracy; regression: mae and rmse."""
 
     n: int
     kind: str
@@ -71,6 +83,9 @@ class SliceShape(TypedDict):
     recall: NotRequired[Metric]
     f1: NotRequired[Metric]
     accuracy: NotRequired[Metric]
+    micro_f1: NotRequired[Metric]
+    samples_f1: NotRequired[Metric]
+    subset_accuracy: NotRequired[Metric]
     mae: NotRequired[Metric]
     rmse: NotRequired[Metric]
     r2: NotRequired[Metric]

@@ -10,9 +10,11 @@ from dashboard.metrics.rows import json_safe
 from dashboard.metrics.tables import Tables
 from mlflow_runs.records import Roles
 
-Kind = Literal["number", "category", "text", "boolean", "time", "image", "other"]
+Kind = Literal["number", "category", "classes", "text", "boolean", "time", "image", "other"]
 BINS = 30
 TOP = 12
+SETS = "VARCHAR[]"
+_COUNTED = ("category", "text", "boolean")
 _LONG_TEXT = 40
 _MANY = 50
 
@@ -21,9 +23,9 @@ _MANY = 50
 class ColumnSummary:
     """One column over the filtered rows. Numbers: `edges`/`counts` histogram, min, mean, max, std.
 
-    Categories, booleans, texts: `top` (value, n), most frequent first, at most 12, and `distinct`. Texts: length
-    statistics in characters (min, mean, max) and a histogram of lengths; times: minimum and maximum as text. `role` is
-    the column's role or "feature".
+    Categories, booleans, texts: `top` (value, n), most frequent first, at most 12, and `distinct`; "classes" are sets
+    of several classes per row, counted one by one. Texts: length statistics in characters (min, mean, max) and a histogram
+    of lengths; times: minimum and maximum as text. `role` is the column's role or "feature".
     """
 
     name: str
@@ -111,6 +113,8 @@ def _kind(name: str, type_name: str, roles: Roles, facts: Mapping[str, Any]) -> 
         return "number"
     if _is_moment(type_name):
         return "time"
+    if type_name == SETS and name in (roles.label, roles.prediction):
+        return "classes"
     if not is_text(type_name):
         return "other"
     long = facts["distinct"] > _MANY and (facts["mean"] or 0) > _LONG_TEXT
@@ -156,21 +160,23 @@ def _summary(
         counts = tuple(histograms[name].get(k, 0) for k in range(BINS))
     measured = kind in ("number", "text", "time")
     role = role_of(name, roles)
-    tops = kind in ("category", "text", "boolean")
+    top, distinct = _top(tables, rows, name, type_name) if kind in _COUNTED else (), facts["distinct"]
+    if kind == "classes":
+        top, distinct = _classes(tables, rows, name)
     return ColumnSummary(
         name,
         kind,
         role,
         facts["n"],
         facts["n"] - facts["present"],
-        facts["distinct"],
+        distinct,
         facts["low"] if measured else None,
         facts["mean"] if measured else None,
         facts["high"] if measured else None,
         facts["std"] if measured else None,
         edges,
         counts,
-        _top(tables, rows, name, type_name) if tops else (),
+        top,
     )
 
 
@@ -182,6 +188,16 @@ def _top(tables: Tables, rows: str, name: str, type_name: str) -> tuple[tuple[st
         f" WHERE v_ IS NOT NULL GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {TOP}"
     )
     return tuple(zip(result["value"].to_pylist(), result["n"].to_pylist(), strict=True))
+
+
+def _classes(tables: Tables, rows: str, name: str) -> tuple[tuple[tuple[str, int], ...], int]:
+    """The most frequent classes of sets with the number of rows that hold them, and how many classes there are."""
+    result = tables.query(
+        f"SELECT v_, count(*) AS n_, count(*) OVER () AS all_ FROM (SELECT unnest({quoted(name)}) AS v_ FROM {rows})"
+        f" GROUP BY 1 ORDER BY 2 DESC, 1 LIMIT {TOP}"
+    )
+    names, counts = result["v_"].to_pylist(), result["n_"].to_pylist()
+    return tuple(zip(names, counts, strict=True)), result["all_"][0].as_py() if names else 0
 
 
 def duplicates(tables: Tables, rows: str, types: Mapping[str, str], names: Iterable[str]) -> int:

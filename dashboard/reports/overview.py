@@ -199,7 +199,7 @@ class _Reader:
     def verdict(self, candidate: Reading, baseline: Reading) -> Verdict | None:
         """Newest against the version before; None where they have no comparable figures, or no time is left."""
         ours, theirs = candidate.evaluation, baseline.evaluation
-        if not (ours and theirs and candidate.headline and baseline.headline):
+        if not (ours and theirs and candidate.headline and baseline.headline and ours.task == theirs.task):
             return None
         if candidate.headline.metric not in HEADLINES.values() or candidate.headline.metric != baseline.headline.metric:
             return None
@@ -233,7 +233,7 @@ def compare(
 ) -> Verdict:
     """The verdict on the headline metric: on the same rows where ids allow it, else between the two estimates."""
     regression = candidate.task == "regression"
-    if not comparison.pairable(tables, candidate, baseline):
+    if candidate.task == "multilabel" or not comparison.pairable(tables, candidate, baseline):
         return comparison.independent(*estimates, higher_is_better=not regression, min_rows=min_rows)
     if regression:
         return comparison.paired_rmse(tables, candidate, baseline, min_rows=min_rows)

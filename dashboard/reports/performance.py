@@ -60,8 +60,9 @@ class PerformanceReport:
     """Overall, per class and per slice; `overall` maps metric name to Estimate in display order.
 
     Classification: accuracy, macro_precision, macro_recall, macro_f1, weighted_precision, weighted_recall,
-    weighted_f1. Regression: mae, rmse, r2. `n` counts the rows used, `n_unlabelled` those left out because label or
-    prediction is missing, `n_filtered_out` those the filter left out. `source` is "predictions" or "figures".
+    weighted_f1. Multi-label: see multilabel.AVERAGES. Regression: mae, rmse, r2. `n` counts the rows used,
+    `n_unlabelled` those left out because label or prediction is missing, `n_filtered_out` those the filter left out.
+    `source` is "predictions" or "figures".
     """
 
     run: RunRow
