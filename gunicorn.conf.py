@@ -1,12 +1,44 @@
-"""gunicorn's configuration, taken from the product's settings; `gunicorn -c gunicorn.conf.py "app:create_server()"`."""
+"""The production server: `gunicorn` in this folder starts web workers and, beside them, every other part."""
 
+import hashlib
+import os
+import shutil
 import sys
 from pathlib import Path
 
-from dashboard.settings import Settings
+_before = dict(os.environ)
+for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "ARROW_NUM_THREADS"):
+    os.environ.setdefault(_name, "1")  # before numpy is imported: web workers count with threads of their own
+os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+
+sys.path.insert(0, str(Path(__file__).resolve().parent))
+from dashboard import companion  # noqa: E402
+from dashboard.settings import Settings  # noqa: E402
 
 _settings = Settings()
+_memory = Path("/dev/shm")
+_companions = []
 
+
+def _counting_folder() -> Path:
+    """Where workers count for /metrics: in memory, because a mapped file on a full disk would kill its process."""
+    name = f"vitrine-{os.getuid()}-{hashlib.blake2b(str(_settings.data_dir).encode(), digest_size=6).hexdigest()}"
+    folder = _memory / name if os.access(_memory, os.W_OK) else _settings.folder("run") / "counts"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    if folder.stat().st_uid != os.getuid():
+        folder = _settings.folder("run") / "counts"
+        folder.mkdir(mode=0o700, exist_ok=True)
+    owner = folder / "owner"
+    if not owner.exists() or owner.read_text() != str(os.getpid()):  # not at a reload, whose workers go on counting
+        shutil.rmtree(folder)
+        folder.mkdir(mode=0o700)
+        owner.write_text(str(os.getpid()))
+    return folder
+
+
+os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counting_folder())
+
+wsgi_app = "app:create_server()"
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
 workers = _settings.workers
 threads = _settings.threads
@@ -15,8 +47,23 @@ preload_app = "--reload" not in sys.argv  # because what the parent has loaded c
 timeout = 60
 graceful_timeout = 5
 keepalive = 5
+max_requests = 50_000
+max_requests_jitter = 5_000
 control_socket_disable = True
-worker_tmp_dir = "/dev/shm" if Path("/dev/shm").is_dir() else str(_settings.folder("run"))
-accesslog = None
+forwarded_allow_ips = ""  # because VITRINE_PROXY_HOPS alone says whose headers are believed
+worker_tmp_dir = str(_memory) if _memory.is_dir() else str(_settings.folder("run"))
+accesslog = "-" if _settings.access_log else None
+logger_class = "dashboard.access_log.JsonLogger"
 errorlog = "-"
 loglevel = _settings.log_level
+
+
+def on_starting(server: object) -> None:
+    """Start the other parts, before the server listens: none of them may hold its port."""
+    _companions.append(companion.begin(_before))
+
+
+def on_exit(server: object) -> None:
+    """Stop them and wait for them."""
+    for found in _companions:
+        companion.end(found)

@@ -113,6 +113,8 @@ class JobServer:
     def _answer(self, header: dict[str, Any], body: bytes) -> dict[str, Any]:
         if header["op"] == "submit":
             return self._submit(Job(header["id"], header["kind"], body))
+        if header["op"] == "load":
+            return {"state": "load", "running": len(self._running), "waiting": len(self._waiting)}
         if header["op"] == "cancel":
             self._stop(header["id"], "it was cancelled")
         return self._status(header["id"])

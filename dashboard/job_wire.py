@@ -1,7 +1,8 @@
 """How web workers and the job server talk: one request per connection to a Unix socket.
 
-A request is a header line of JSON with `op` (submit, status, cancel), `id` and `length`, then `length` bytes of
-job. The answer is one line of JSON: `state` (waiting, running, ended, refused), with `ahead` or `reason`.
+A request is a header line of JSON with `op` (submit, status, cancel, load), `id` and `length`, then `length` bytes of
+job. The answer is one line of JSON: `state` (waiting, running, ended, refused), with `ahead` or `reason`; for `load`
+how many jobs are `running` and `waiting`.
 """
 
 import json

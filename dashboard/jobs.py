@@ -194,6 +194,11 @@ class JobManager(BaseBackgroundCallbackManager):
         """
         return job is not None
 
+    def load(self) -> dict[str, int] | None:
+        """How many jobs run and wait; None while the job server is away."""
+        answer = self._ask("load", "")
+        return {name: int(answer[name]) for name in ("running", "waiting")} if "waiting" in answer else None
+
     def get_progress(self, key: str) -> Any:
         """The newest progress values, once."""
         return self.store.take(key + _PROGRESS, None)

@@ -38,6 +38,7 @@ class Product:
         ours = {
             "VITRINE_DATA_DIR": str(self.data),
             "VITRINE_PORT": str(self.port),
+            "VITRINE_INSTANCE": "jobs/",  # as under a supervisor: gunicorn starts nothing beside itself
             "VITRINE_JOB_LIMIT": str(self.limit),
             "VITRINE_JOB_TIMEOUT": str(self.timeout),
             "STOCK_MANAGER": "yes" if self.stock else "",
