@@ -11,7 +11,7 @@ from typing import Any
 import dash
 import flask
 
-from dashboard import exports, jobs, readiness, reverse_proxy, static_files
+from dashboard import exports, jobs, readiness, reverse_proxy, static_files, telemetry
 from dashboard.api.routes import register_api
 from dashboard.services import Services
 from dashboard.settings import Settings
@@ -72,6 +72,7 @@ def create_app(settings: Settings, services: Services, pages: Sequence[Page], sh
     register_api(app.server, services)
     readiness.register(app.server, services)
     exports.register(app.server, services)
+    telemetry.register(app.server, services, lambda: app.callback_map)
     static_files.register(app, settings)
     reverse_proxy.register(app, settings)
     _secure(app)
@@ -94,6 +95,7 @@ def _secret_key(settings: Settings) -> str:
 def _show_error(error: Exception, shell: Shell) -> Any:
     """Turn any error of a callback into a notice where its result would have stood, or into a floating one."""
     error = jobs.original_error(error)
+    telemetry.note_error(getattr(error, "code", "internal_error"))
     if isinstance(error, DashboardError):
         title, text = "This could not be shown", str(error)
     else:
