@@ -17,7 +17,7 @@ from dashboard.errors import BadInput
 from dashboard.settings import Settings
 
 _KEY = re.compile(r"[0-9a-f]{32}")
-_HEADER = "X-Vitrine-Upload"  # because a form on another site cannot send a header of its own
+HEADER = "X-Vitrine-Upload"  # because a form on another site cannot send a header of its own
 _MB = 2**20
 _CHUNK = 2**18
 
@@ -131,8 +131,8 @@ def register(server: flask.Flask, settings: Settings) -> None:
 
 def _receive(settings: Settings) -> Callable[[], flask.Response]:
     def receive() -> flask.Response:
-        if flask.request.headers.get(_HEADER) != "1":
-            return _answer({"error": f"uploads need the header {_HEADER}: 1"}, 403)
+        if flask.request.headers.get(HEADER) != "1":
+            return _answer({"error": f"uploads need the header {HEADER}: 1"}, 403)
         if (flask.request.content_length or 0) > (settings.max_upload_mb + 1) * _MB:
             return _answer({"error": str(too_large("The file", settings))}, 413)
         given = flask.request.files.get("file")

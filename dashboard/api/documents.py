@@ -1,12 +1,15 @@
 """From records and reports to the JSON documents of the API; nothing is computed here."""
 
-from collections.abc import Iterable
+from base64 import b64encode
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 
+from dashboard import pictures
 from dashboard.api.shapes import (
     ColumnsDocument,
     ColumnShape,
     DataDocument,
+    ImageShape,
     ModelInfoShape,
     ModelShape,
     PredictDocument,
@@ -19,6 +22,7 @@ from dashboard.api.shapes import (
 from dashboard.inference.cards import ModelCard
 from dashboard.inference.client import Answer
 from dashboard.inference.outputs import Prediction
+from dashboard.pictures import Kept
 from dashboard.reports.data import ColumnSummary, DataReport, RowPage
 from mlflow_runs.records import ModelInfo, Problem, RunRow, StoreState
 
@@ -100,10 +104,13 @@ def columns_document(report: DataReport, filter_text: str) -> ColumnsDocument:
     }
 
 
-def predict_document(answer: Answer) -> PredictDocument:
-    """One prediction for each input, in their order."""
+Keep = Callable[[bytes], Kept]
+
+
+def predict_document(answer: Answer, keep: Keep | None = None) -> PredictDocument:
+    """One prediction for each input, in their order; pictures as links made by `keep`, without it as bytes."""
     return {
-        "predictions": [_prediction(item) for item in answer.predictions],
+        "predictions": [_prediction(item, keep) for item in answer.predictions],
         "model": _model(answer.model),
         "cached": bool(answer.cached),
         "age": answer.age,
@@ -146,7 +153,17 @@ def _column(column: ColumnSummary) -> ColumnShape:
     }
 
 
-def _prediction(item: Prediction) -> PredictionShape:
+def _image(png: bytes, keep: Keep | None) -> ImageShape:
+    if keep is None:
+        width, height = pictures.size(png)
+        return {"media_type": "image/png", "width": width, "height": height, "base64": b64encode(png).decode()}
+    kept = keep(png)
+    return {"media_type": "image/png", "width": kept.width, "height": kept.height, "link": kept.link}
+
+
+def _prediction(item: Prediction, keep: Keep | None) -> PredictionShape:
+    if item.image is not None:
+        return {"image": _image(item.image, keep)}
     if item.label is not None:
         return {"label": item.label, "probabilities": dict(item.probabilities or {})}
     return {"raw": item.raw} if item.value is None else {"value": item.value}

@@ -29,6 +29,12 @@ class RunsQuery(Query):
     experiment: str = Field("", max_length=500, description="Only runs of this experiment.")
 
 
+class PredictQuery(Query):
+    """How pictures are handed out."""
+
+    image: Literal["link", "bytes"] = Field("link", description="A picture as a link to a PNG file, or in base64.")
+
+
 class ModelsQuery(Query):
     """Which models to show."""
 
@@ -65,6 +71,16 @@ class DataPageQuery(FilterQuery):
     order: Literal["asc", "desc"] = Field("asc", description="Direction of the sort.")
     offset: int = Field(0, ge=0, le=_FAR, description="How many matching rows to skip.")
     limit: int = Field(100, ge=1, le=MAX_LIMIT, description="How many rows to return.")
+
+
+class FlagsFilter(Query):
+    """Which flags to return."""
+
+    scope: Literal["run", "model"] = Field("run", description="Flags of this run, or of every version of its model.")
+    verdict: Literal["", "right", "wrong", "unsure"] = Field("", description="Only flags with this verdict.")
+    search: str = Field("", max_length=500, description="Words looked for in reason, correction and author.")
+    offset: int = Field(0, ge=0, le=_FAR, description="How many matching flags to skip.")
+    limit: int = Field(100, ge=1, le=MAX_LIMIT, description="How many flags to return.")
 
 
 def parse_query(kind: type[Q], args: MultiDict[str, str]) -> Q:

@@ -3,14 +3,26 @@
 import logging
 import uuid
 from collections.abc import Callable
+from functools import partial
 
 import flask
 from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
+from dashboard import pictures
 from dashboard.api import curves as curve_shapes
 from dashboard.api import discovered as discovered_slices
-from dashboard.api import documents, engine_state, figure_documents, figure_shapes, inputs, openapi, queries, shapes
+from dashboard.api import (
+    documents,
+    engine_state,
+    figure_documents,
+    figure_shapes,
+    flags,
+    inputs,
+    openapi,
+    queries,
+    shapes,
+)
 from dashboard.api.encoding import encode
 from dashboard.errors import BadQuery
 from dashboard.reports.curves import CurvesQuery, curves_report
@@ -75,10 +87,11 @@ def columns(services: Services, query: queries.FilterQuery, run_id: str) -> shap
     return documents.columns_document(data_report(services, DataQuery(run=run_id, filter=query.filter)), query.filter)
 
 
-def predict(services: Services, query: queries.Query, run_id: str) -> shapes.PredictDocument:
+def predict(services: Services, query: queries.PredictQuery, run_id: str) -> shapes.PredictDocument:
     """Ask the run's model: texts, rows or lists of numbers as JSON, or images as multipart files."""
     given = inputs.read_inputs(flask.request)
-    return documents.predict_document(services.inference.predict(run_id, given))
+    keep = partial(pictures.keep, services.settings) if query.image == "link" else None
+    return documents.predict_document(services.inference.predict(run_id, given), keep)
 
 
 def serving(services: Services, query: queries.Query) -> engine_state.ServingDocument:
@@ -128,10 +141,30 @@ ROUTES = (
         "POST",
         "/runs/{run_id}/predict",
         predict,
-        queries.Query,
+        queries.PredictQuery,
         shapes.PredictDocument,
         (400, 404, 413, 415, 422, 503),
         body=shapes.PredictBody,
+    ),
+    openapi.Route(
+        "GET", "/runs/{run_id}/flags", flags.flags, queries.FlagsFilter, flags.FlagsDocument, (400, 404, 503)
+    ),
+    openapi.Route(
+        "POST",
+        "/runs/{run_id}/flags",
+        flags.make_flag,
+        queries.Query,
+        flags.FlagShape,
+        (400, 403, 404, 413, 422, 503),
+        body=flags.FlagBody,
+    ),
+    openapi.Route(
+        "DELETE",
+        "/runs/{run_id}/flags/{flag_id}",
+        flags.undo_flag,
+        queries.Query,
+        flags.FlagShape,
+        (400, 403, 503),
     ),
     openapi.Route("GET", "/serving", serving, queries.Query, engine_state.ServingDocument, (400,)),
 )
@@ -180,7 +213,7 @@ def _elsewhere(anything: str = "") -> flask.Response:
     """Paths and methods that no route has; without it the pages' own catch-all would answer with HTML."""
     adapter = flask.current_app.create_url_adapter(flask.request)
     here = flask.request.path
-    allowed = [method for method in ("GET", "POST") if adapter and _exists(adapter, here, method)]
+    allowed = [method for method in ("GET", "POST", "DELETE") if adapter and _exists(adapter, here, method)]
     if allowed:
         raise MethodNotAllowed(allowed, f"{flask.request.method} {here[:200]}: accepted is {' or '.join(allowed)}.")
     raise NotFound(f"There is no {here[:200]!r}; {openapi.PREFIX}/ lists what there is.")

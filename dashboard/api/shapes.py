@@ -201,13 +201,27 @@ class PredictBody(TypedDict):
 
 
 @with_config(CLOSED)
+class ImageShape(TypedDict):
+    """A picture that the model answered with, as a PNG file."""
+
+    media_type: str
+    width: int
+    height: int
+    link: NotRequired[str]
+    """Where the file can be fetched for a while, below this server's address; without `image=bytes`."""
+    base64: NotRequired[str]
+    """The file itself; with `image=bytes`."""
+
+
+@with_config(CLOSED)
 class PredictionShape(TypedDict):
-    """A class with its probabilities, or a number, or what else the model answered."""
+    """A class with its probabilities, or a number, or a picture, or what else the model answered."""
 
     label: NotRequired[str]
     probabilities: NotRequired[dict[str, float | None]]
     """By class; empty where the model gives none."""
     value: NotRequired[float | None]
+    image: NotRequired[ImageShape]
     raw: NotRequired[JsonValue]
 
 
