@@ -1,0 +1,64 @@
+"""Wires of the explanation: what is known is shown at once, what is asked for and not known is computed in a job."""
+
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, State
+
+from callbacks import run_picker
+from dashboard.reports.explanation import WhyQuery, explain_now, why_report
+from dashboard.reports.query import from_params
+from dashboard.services import Services
+from layouts import explanation
+from layouts.explanation import Ids
+from layouts.frozen import freeze
+
+Params = dict[str, Any] | None
+
+
+def register(app: dash.Dash, services: Services, store: str) -> None:
+    """Connect the card to the page's query store `store`."""
+    run_picker.pick(app, store, Ids.VIEW)
+
+    @app.callback(
+        Output(Ids.SECTION, "className"),
+        Output(Ids.RESULT, "children"),
+        Output(Ids.ASK, "className"),
+        Output(Ids.JOB, "data"),
+        Input(Ids.VIEW, "data"),
+        Input(Ids.FINISHED, "data"),
+    )
+    def show(view: Params, _finished: Any) -> tuple[Any, ...]:
+        query = from_params(WhyQuery, view or {})
+        report = why_report(services, query)
+        if report is None:
+            return explanation.HIDDEN, None, explanation.ASK, dash.no_update
+        job = view if query.why and report.missing and dash.ctx.triggered_id != Ids.FINISHED else dash.no_update
+        return explanation.SHOWN, freeze(explanation.render(report, query)), explanation.ask_class(report, query), job
+
+    @app.callback(
+        Output(Ids.FINISHED, "data"),
+        Input(Ids.JOB, "data"),
+        background=True,
+        interval=300,
+        running=[
+            (Output(Ids.RUN, "disabled"), True, False),
+            (Output(Ids.CANCEL, "disabled"), False, True),
+            (Output(Ids.PROGRESS, "value"), "0", "0"),
+            (Output(Ids.STEP, "children"), "Starting …", ""),
+            (Output(Ids.ASK, "className"), f"{explanation.ASK} running", explanation.ASK),
+        ],
+        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.STEP, "children")],
+        cancel=[Input(Ids.CANCEL, "n_clicks")],
+        prevent_initial_call=True,
+    )
+    def work(set_progress: Any, job: dict[str, Any]) -> Any:
+        query = from_params(WhyQuery, job)
+        explain_now(services, query, lambda step, share: set_progress(explanation.progress(step, share)))
+        return job
+
+    app.clientside_callback(
+        ClientsideFunction("explain", "ask"), Output(Ids.JOB, "data", allow_duplicate=True),
+        Input(Ids.RUN, "n_clicks"), Input(Ids.CANCEL, "n_clicks"), State(Ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
