@@ -109,7 +109,7 @@ def left_over(data_dir: Path) -> list[str]:
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The whole product with its demo runs, started once for all tests that only look at it."""
     data_dir, port = tmp_path_factory.mktemp("product"), free_port()
-    process = start_product(data_dir, port)
+    process = start_product(data_dir, port, DEMO_EFFORT="0.3")
     running = Product(f"http://127.0.0.1:{port}", data_dir, process)
     try:
         wait_for(lambda: process.poll() is not None or answer(f"{running.base_url}/health") == 200, 60)

@@ -25,24 +25,31 @@ MODELS = (
     "digit-reader",
     "digit-generator",
     "photo-styles",
+    "digit-spotter",
 )
 WIDTH = 24
 
 
-def demo_tasks() -> tuple[DemoTask, ...]:
-    """All demo tasks, the quickest first so that pages have something to show early."""
+def demo_tasks(effort: float = 1.0) -> tuple[DemoTask, ...]:
+    """All demo tasks, the quickest first so that pages have something to show early.
+
+    `effort` is the share of training steps that the slowest models take: less of it makes weaker models sooner.
+    """
     # inside, because torch and scikit-learn take seconds that a second start, with nothing to do, need not wait
     from mlflow_runs.demo import (
         diabetes_progression,
         digit_generator,
         digit_reader,
+        digit_spotter,
         docstring_library,
         photo_styles,
         tumour_diagnosis,
     )
 
-    rooms = (tumour_diagnosis, diabetes_progression, docstring_library, digit_reader, digit_generator, photo_styles)
-    return tuple(room.task() for room in rooms)
+    first = (tumour_diagnosis, diabetes_progression, docstring_library, digit_reader)
+    drawn = (digit_generator.task(), photo_styles.task())
+    spotter = digit_spotter.task(max(1, round(digit_spotter.STEPS * effort)))
+    return (*(room.task() for room in first), *drawn, spotter)
 
 
 def reason_not_to(client: MlflowClient, force: bool) -> str:
@@ -99,6 +106,12 @@ def parser() -> argparse.ArgumentParser:
     made = argparse.ArgumentParser("python -m mlflow_runs.demo", description=__doc__)
     made.add_argument("--tracking-uri", default=os.environ.get("MLFLOW_TRACKING_URI"), help="MLflow tracking store")
     made.add_argument("--artifact-location", help="folder or URI for artifacts; default: the store's own choice")
+    made.add_argument(
+        "--effort",
+        type=float,
+        default=os.environ.get("DEMO_EFFORT", "1"),
+        help="share of training steps of the slowest models, 0 to 1; less makes weaker models sooner (DEMO_EFFORT)",
+    )
     made.add_argument("--force", action="store_true", help="publish beside the runs that the store already holds")
     return made
 
@@ -113,22 +126,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.tracking_uri.startswith("sqlite:///"):
         Path(options.tracking_uri.removeprefix("sqlite:///")).parent.mkdir(parents=True, exist_ok=True)
     try:
-        _publish(options.tracking_uri, options.artifact_location, options.force)
+        _publish(options)
     except (DashboardError, mlflow.MlflowException) as exc:
         print(f"error: the demo runs could not be published into {options.tracking_uri}: {exc}", file=sys.stderr)
         return 1
     return 0
 
 
-def _publish(tracking_uri: str, location: str | None, force: bool) -> None:
-    reason = reason_not_to(MlflowClient(tracking_uri), force)
+def _publish(options: argparse.Namespace) -> None:
+    reason = reason_not_to(MlflowClient(options.tracking_uri), options.force)
     if reason:
         print(reason)
         return
     print("demo runs: loading scikit-learn and torch", flush=True)
-    tasks = demo_tasks()
+    tasks = demo_tasks(options.effort)
     report = progress(sum(len(task.versions) for task in tasks))
-    publish_demo(tasks, tracking_uri, location, report)
+    publish_demo(tasks, options.tracking_uri, options.artifact_location, report)
     report("published")
 
 

@@ -122,7 +122,7 @@ def _log_tables(
     log_evaluation(
         evaluation.join(trained.answer(evaluation)),
         label=task.label,
-        prediction="prediction",
+        prediction=task.prediction,
         scores=task.scores,
         id="id",
         time="timestamp",

@@ -25,7 +25,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Trained:
-    """A fitted model: `answer` turns rows into a `prediction` column and score columns; `log` logs it to MLflow.
+    """A fitted model: `answer` turns rows into the prediction column and score columns; `log` logs it to MLflow.
 
     Where the task has no label, `answer` turns rows into figures instead, one column each; their means are logged.
     `log` needs an active run and returns what `log_model` returned.
@@ -63,7 +63,7 @@ class DemoTask:
     """
 
     name: str
-    kind: Literal["classification", "regression", "image_to_image", "generation"]
+    kind: Literal["classification", "regression", "detection", "image_to_image", "generation"]
     description: str
     source: str
     shift: str
@@ -77,6 +77,7 @@ class DemoTask:
     positive_class: str | None = None
     text: str | None = None
     image: str | None = None
+    prediction: str = "prediction"
     tags: Mapping[str, str] = field(default_factory=dict)
 
     def key(self, number: int) -> str:

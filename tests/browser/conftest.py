@@ -20,6 +20,7 @@ PUBLISHED = {
     "digit-reader": 5,
     "digit-generator": 2,
     "photo-styles": 9,
+    "digit-spotter": 3,
 }
 ARGUMENTS = [
     "--no-sandbox",
