@@ -18,6 +18,8 @@ FIGURES: dict[str, Callable[[Path, str], Figures]] = {
     "per_class_metrics.csv": ready_made.per_class_figures,
 }
 PREPROCESSING = ("preprocessing.json", "preprocessor_config.json")
+SLICES = ("slices.yaml", "slices.yml")
+LONGEST_SLICES = 100_000
 PREPROCESSOR_KEYS = ("size", "do_rescale", "rescale_factor", "image_mean", "image_std", "do_normalize", "do_resize")
 
 
@@ -31,7 +33,7 @@ def read_evaluation(run: RunRow, source: Source, tables: Tables, scratch: Path) 
     table = first_table(run, files, source, tables, scratch, problems)
     found = _figures(run, files, source, problems)
     task = table.task if table and table.task else (ready_made.task_of(found) if found else None)
-    preprocessing = _preprocessing(run, files, source, problems)
+    preprocessing, slices = _preprocessing(run, files, source, problems), _slices(files, source, problems)
     return Evaluation(
         run_id=run.run_id,
         task=task,
@@ -45,6 +47,7 @@ def read_evaluation(run: RunRow, source: Source, tables: Tables, scratch: Path) 
         figures=found,
         problems=tuple(dict.fromkeys(problems)),
         preprocessing=preprocessing,
+        slices=slices,
     )
 
 
@@ -87,6 +90,24 @@ def _preprocessing(
         found |= data if isinstance(data, dict) else {PurePosixPath(file.path).stem: data}
     metadata = run.model_info.metadata if run.model_info else {}
     return found | {key: metadata[key] for key in PREPROCESSOR_KEYS if key in metadata}
+
+
+def _slices(files: Sequence[ArtifactFile], source: Source, problems: list[Problem]) -> str:
+    """The text of slices.yaml, the one nearest to the top; what its filters mean is the reader's matter."""
+    file = next((file for file in files if PurePosixPath(file.path).name in SLICES), None)
+    if file is None:
+        return ""
+    try:
+        text = source.fetch(file.path).read_text(encoding="utf-8")
+        if len(text) > LONGEST_SLICES:
+            raise ArtifactUnreadable(f"has {len(text):,} characters; at most {LONGEST_SLICES:,} are read")
+    except ArtifactUnreadable as exc:
+        problems.append(Problem(file.path, str(exc)))
+    except (OSError, UnicodeDecodeError):
+        problems.append(Problem(file.path, "is not a UTF-8 text"))
+    else:
+        return text
+    return ""
 
 
 def _digest_of(found: Figures | None) -> str:

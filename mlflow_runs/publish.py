@@ -14,6 +14,7 @@ import mlflow
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
+import yaml  # type: ignore[import-untyped]
 from mlflow import MlflowClient
 from mlflow.entities import LoggedModelInput
 from mlflow.exceptions import MlflowException
@@ -50,7 +51,7 @@ def log_evaluation(
     task: str | None = None,
     classes: Sequence[str] | None = None,
     positive_class: str | None = None,
-    slices: Mapping[str, Predicate] | None = None,
+    slices: Mapping[str, Predicate | str] | None = None,
     model: object | None = None,
     run_id: str | None = None,
     artifact_path: str = "",
@@ -58,12 +59,11 @@ def log_evaluation(
     """Log predictions.parquet, evaluation.json and the headline metrics; returns the run id.
 
     `table` has one row per example. `scores` maps class to probability column, or names one column that belongs to
-    `positive_class`. `slices` maps a name to a predicate over a row (mapping with attribute access): each becomes a
-    boolean column `slice_<name>`. `model` is what `log_model` returned, a logged model or its id, or a scikit-learn
-    estimator or torch module to log. `image` names a column of PNG or JPEG bytes, or of artifact paths in the run.
-    Lists of classes as label and prediction make it a multi-label task; so do texts such as "a|b" with
-    `task="multilabel"`. With `task="detection"` both hold a list of {label, x, y, w, h} per row (pixels of the upright
-    picture, x and y at the top left), the prediction also a score each; JSON text of it is accepted.
+    `positive_class`. `slices` maps a name to a predicate over a row (mapping with attribute access), which becomes a
+    boolean column `slice_<name>`, or to a filter such as "age >= 70", which goes into slices.yaml. `model` is what
+    `log_model` returned, a logged model or its id, or a scikit-learn estimator or torch module to log. `image` names a
+    column of PNG or JPEG bytes, or of artifact paths in the run. Lists of classes as label and prediction make it a
+    multi-label task; so do texts such as "a|b" with `task="multilabel"`.
     Writes to `run_id`, else to the active run, else to a new run. Raises DataMissing for columns the table lacks.
     """
     right, said = ("boxes", "predicted_boxes") if task == "detection" else ("label", "prediction")
@@ -72,7 +72,8 @@ def log_evaluation(
     if scores is not None:
         columns |= {"score": scores} if isinstance(scores, str) else {"scores": {str(k): v for k, v in scores.items()}}
     _check_columns(table, columns)
-    full = _with_slices(table, slices or {})
+    filters = {name: rule for name, rule in (slices or {}).items() if isinstance(rule, str)}
+    full = _with_slices(table, {name: rule for name, rule in (slices or {}).items() if not isinstance(rule, str)})
     arrow = _arrow(full)
     kind = _task(task, arrow[label])
     described: dict[str, Any] = {"task": kind, "columns": columns}
@@ -89,6 +90,8 @@ def log_evaluation(
         with tempfile.TemporaryDirectory() as folder:
             pq.write_table(arrow, Path(folder, "predictions.parquet"), compression="zstd")
             Path(folder, "evaluation.json").write_text(json.dumps(described, ensure_ascii=False), encoding="utf-8")
+            if filters:
+                Path(folder, "slices.yaml").write_text(_yaml(filters), encoding="utf-8")
             client.log_artifacts(target, folder, artifact_path or None)
         _link(client, target, model_id)
         for name, value in metrics.items():
@@ -163,6 +166,11 @@ def _with_slices(table: pd.DataFrame, slices: Mapping[str, Predicate]) -> pd.Dat
             raise DataMissing(f"slice {name!r} would overwrite the column {column!r}; rename one of them")
         added[column] = [_applied(predicate, row, name, at) for at, row in enumerate(rows)]
     return table.assign(**added)
+
+
+def _yaml(filters: Mapping[str, str]) -> str:
+    entries = [{"name": name, "filter": text} for name, text in filters.items()]
+    return str(yaml.safe_dump(entries, allow_unicode=True, sort_keys=False))
 
 
 def _applied(predicate: Predicate, row: Row, name: str, at: int) -> bool:

@@ -57,7 +57,8 @@ class Evaluation:
 
     `table` is a local Parquet file with the original columns (one row per example), or None.
     `digest` is the content digest of the source artifact: the cache key of whatever is computed from it.
-    `classes` are texts in sorted order (declared order if evaluation.json gives one).
+    `classes` are texts in sorted order (declared order if evaluation.json gives one). `slices` is the text of the
+    run's own slices.yaml.
     """
 
     run_id: str
@@ -72,6 +73,7 @@ class Evaluation:
     figures: Figures | None = None
     problems: tuple[Problem, ...] = ()
     preprocessing: dict[str, Any] = field(default_factory=dict)
+    slices: str = ""
 
 
 @dataclass(frozen=True)

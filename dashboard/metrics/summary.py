@@ -24,8 +24,8 @@ class ColumnSummary:
     """One column over the filtered rows. Numbers: `edges`/`counts` histogram, min, mean, max, std.
 
     Categories, booleans, texts: `top` (value, n), most frequent first, at most 12, and `distinct`; "classes" are sets
-    of several classes per row, counted one by one. Texts: length statistics in characters (min, mean, max) and a histogram
-    of lengths; times: minimum and maximum as text. `role` is the column's role or "feature".
+    of several classes per row, counted one by one. Texts: length statistics in characters (min, mean, max) and a
+    histogram of lengths; times: minimum and maximum as text. `role` is the column's role or "feature".
     """
 
     name: str

@@ -140,7 +140,7 @@ def membership(
     tables = tables_of(services)
     types = tables.columns(evaluation.table)
     others, _ = named_slices(services, evaluation)
-    slices, _ = slices_of(tables, evaluation, slices_text(services.settings), others)
+    slices, _ = slices_of(tables, evaluation, slices_text(services.settings, evaluation), others)
     if row is not None:
         held = _hold(services, f"{source(evaluation.table, numbered=True)} WHERE file_row_number = {row:d}", slices, ())
         return held, len(slices) - len(held), ()

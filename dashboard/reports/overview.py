@@ -116,7 +116,6 @@ class _Reader:
     def __init__(self, services: "Services", deadline: float) -> None:
         self.services = services
         self.deadline = deadline
-        self.text = slices_text(services.settings)
         self.readings: dict[str, Reading] = {}
         self.pending: set[str] = set()
 
@@ -179,21 +178,22 @@ class _Reader:
         """The evaluation with its headline; pending when that is neither cached nor computable before the deadline."""
         settings, cache = self.services.settings, self.services.cache
         subject = (evaluation.task, evaluation.roles, evaluation.classes, evaluation.figures, settings.min_rows)
-        key = cache_key("headline", CODE_VERSION, subject_of(evaluation), (subject, self.text))
+        text = slices_text(settings, evaluation)
+        key = cache_key("headline", CODE_VERSION, subject_of(evaluation), (subject, text))
         if cache.peek(key) is None:
             if time.monotonic() > self.deadline:
                 return Reading(run, evaluation, pending=True)
             if evaluation.table is not None and not evaluation.table.exists():
                 return Reading(run, evaluation, problem="Its predictions left the local cache; opening it reads them.")
-        found = cache.compute(key, lambda: headline_of(self.measured(evaluation), settings.min_rows))
+        found = cache.compute(key, lambda: headline_of(self.measured(evaluation, text), settings.min_rows))
         return Reading(run, evaluation, found.value)
 
-    def measured(self, evaluation: Evaluation) -> tuple[Measured, str]:
+    def measured(self, evaluation: Evaluation, text: str) -> tuple[Measured, str]:
         """All figures of an evaluation and the name of the headline among them."""
         if not measurable(evaluation):
             assert evaluation.figures is not None
             return measure_figures(evaluation.figures, self.services.settings.min_rows)
-        found = measured_of(self.services, evaluation, Selection(slices_file=self.text))
+        found = measured_of(self.services, evaluation, Selection(slices_file=text))
         return found.value, HEADLINES[evaluation.task or "classification"]
 
     def verdict(self, candidate: Reading, baseline: Reading) -> Verdict | None:

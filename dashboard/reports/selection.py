@@ -43,7 +43,7 @@ class Selection:
 def selection_of(services: "Services", evaluation: Evaluation, filter_: str = "", slice_: str = "") -> Selection:
     """The selection of a page's filter and slice, with every slice there is to choose from."""
     others, problems = named_slices(services, evaluation)
-    return Selection(filter_.strip(), slice_, slices_text(services.settings), others, problems)
+    return Selection(filter_.strip(), slice_, slices_text(services.settings, evaluation), others, problems)
 
 
 def condition_of(tables: Tables, evaluation: Evaluation, selection: Selection) -> str:
@@ -162,8 +162,10 @@ def slices_of(
     return [*slices, *(item for item in others if item.name not in taken)], problems
 
 
-def slices_text(settings: "Settings") -> str:
-    """The text of the slices file that the settings name, or nothing; an unreadable one raises DataMissing."""
+def slices_text(settings: "Settings", evaluation: Evaluation) -> str:
+    """The run's own slices.yaml, else the file that the settings name (DataMissing where unreadable), or nothing."""
+    if evaluation.slices:
+        return evaluation.slices
     if settings.slices_file is None:
         return ""
     try:

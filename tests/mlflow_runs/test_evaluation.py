@@ -475,3 +475,13 @@ def test_no_bytes_make_it_raise(tmp_path_factory: pytest.TempPathFactory, data: 
     evaluation = run.read()
     assert state_of(evaluation) in ("none", "broken", "ready")
     assert all(problem.artifact and problem.reason for problem in evaluation.problems)
+
+
+def test_the_runs_own_slices_file(run: Run) -> None:
+    run.write("predictions.csv", "label,prediction\na,a\n").write("eval/slices.yaml", "- {name: x, filter: age > 1}")
+    assert run.read().slices == "- {name: x, filter: age > 1}"
+    run.write("slices.yaml", b"\xff\xfe")
+    found = run.read()
+    assert (found.slices, found.problems) == ("", (Problem("slices.yaml", "is not a UTF-8 text"),))
+    run.write("slices.yaml", "x" * 100_001)
+    assert "100,001 characters" in run.read().problems[0].reason

@@ -49,7 +49,7 @@ def test_inside_an_active_run(read) -> None:
             label="y",
             prediction="p",
             scores={"b": "s"},
-            slices={"old": lambda row: row.age > 20, "slice_x": lambda row: row["name"] == "x"},
+            slices={"old": lambda row: row.age > 20, "young": "age < 20", "slice_x": lambda row: row["name"] == "x"},
             classes=["b", "a"],
             positive_class="b",
         )
@@ -60,6 +60,7 @@ def test_inside_an_active_run(read) -> None:
     assert (evaluation.roles.label, evaluation.roles.prediction, evaluation.roles.scores) == ("y", "p", {"b": "s"})
     assert (evaluation.classes, evaluation.positive_class) == (("b", "a"), "b")
     assert evaluation.roles.slices == ("slice_old", "slice_x")
+    assert evaluation.slices == "- name: young\n  filter: age < 20\n"
     assert pq.read_table(evaluation.table)["slice_old"].to_pylist() == [False, False, True, True]
     assert read.index.run(found).metrics["accuracy"] == 0.75
 

@@ -1,5 +1,6 @@
 """The Performance report: numbers, what is computed when, and every way of having no numbers."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -255,3 +256,17 @@ def test_a_thousand_classes_with_their_names(house: House) -> None:
     assert report.overall["macro_f1"].value == pytest.approx(want[2], abs=1e-12)
     assert report.confusion is not None
     assert len(report.confusion.labels) == len(report.classes) > 990
+
+
+def test_the_runs_own_slices_file_comes_before_the_settings_one(tmp_path: Path, build_house) -> None:
+    path = tmp_path / "slices.yaml"
+    path.write_text("- {name: everywhere, filter: length > 1}")
+    house = build_house(tmp_path, slices_file=path)
+    evaluation = house.add("r1", texts(), **scored(texts()))
+    house.read(replace(evaluation, slices="- {name: own, filter: length > 50}"))
+    report = performance_report(house, PerformanceQuery(run="r1", slice="own"))
+    assert report.n == (texts().length > 50).sum()
+    assert [row.name for row in report.slices if row.kind == "file"] == ["own"]
+    house.add("r2", texts(), **scored(texts()))
+    report = performance_report(house, PerformanceQuery(run="r2"))
+    assert [row.name for row in report.slices if row.kind == "file"] == ["everywhere"]
