@@ -179,6 +179,8 @@
     const number = kind === "number" && String(value).trim() !== "" ? Number(value) : NaN;
     return Number.isFinite(number) ? number : value;
   }
+  /* what of a query outlives its input */
+  const kept = (query) => Object.assign({ run: query.run }, query.unknown ? { unknown: query.unknown } : {});
   /* On narrow screens the answer may be out of sight of what asked for it. */
   function showAnswer() {
     const answer = document.getElementById("inference-answer");
@@ -296,7 +298,7 @@
         const ask = (given) => {
           keepFocus();
           showAnswer();
-          window.dash_clientside.set_props(store, { data: Object.assign({ run: query.run }, given) });
+          window.dash_clientside.set_props(store, { data: Object.assign(kept(query), given) });
         };
         if (!input.trim()) {
           notice("inference-answer", "The text is empty", "Write at least one word, or click an example.");
@@ -310,7 +312,7 @@
       uploadInput(contents, filename, query) {
         if (!contents) return;
         const store = window.dash_clientside.callback_context.states_list[1].id;
-        const ask = (token) => window.dash_clientside.set_props(store, { data: { run: query.run, upload: token.key } });
+        const ask = (token) => window.dash_clientside.set_props(store, { data: Object.assign(kept(query), { upload: token.key }) });
         send(fromDataUri(contents), filename).then(ask).catch(failed("inference-answer"));
       },
       /* the query's run, told only when it is another one: a new question must not disturb what works on the run */

@@ -19,11 +19,35 @@ def render(found: InferenceAnswer | None) -> Any:
     if found is None:
         return parts.empty("Nothing asked yet", "Click an example, or give an input of your own.")
     prediction = found.answer.predictions[0]
-    said = _said(prediction)
-    head = html.Div(
-        [html.Div(said, className="answer", dir="auto"), _outcome(found, prediction)], className="answer-head"
-    )
-    return html.Div([head, _details(prediction, found.truth), _origin(found.answer, found.source)])
+    said = html.Div(_said(prediction), className="answer when-known", dir="auto")
+    head = html.Div([said, _outcome(found, prediction)], className="answer-head")
+    details, origin = _details(prediction, found.truth), _origin(found.answer, found.source)
+    if prediction.label is None or not prediction.probabilities:
+        return html.Div([head, details, origin])
+    return _scored([head, details, _threshold(found), origin], prediction, found)
+
+
+def _scored(children: list[Any], prediction: Prediction, found: InferenceAnswer) -> html.Div:
+    """An answer with scores reads "unknown" below the threshold: both are drawn, `data-unknown` decides."""
+    top, limit = next(iter(prediction.probabilities.values())), found.unknown.threshold
+    below = html.B(_limit(limit), className="unknown-below")
+    why = html.P(["No class reaches ", below, ". The best candidates:"], className="muted mb-0")
+    unknown = html.Div([html.Div("unknown", className="answer"), why], className="answer-head when-unknown")
+    marks = {"data-top": f"{top:.6g}", "data-unknown": "true" if top < limit else "false"}
+    return html.Div([unknown, *children], className="scored", **marks)
+
+
+def _threshold(found: InferenceAnswer) -> html.Div:
+    """The slider is made and moved in the browser (assets/explain.js)."""
+    limit, declared = found.unknown.threshold, found.unknown.declared
+    marks = {"data-threshold": f"{limit:g}", "data-declared": f"{declared:g}"}
+    said = f" (the run declares {_limit(declared)})" if declared else ""
+    words = html.Span(["Unknown below ", html.B(_limit(limit), className="unknown-value"), said])
+    return html.Div([words, html.Span(className="unknown-range", **marks)], className="unknown-threshold mt-2 chrome")
+
+
+def _limit(threshold: float) -> str:
+    return f"{100 * threshold:.0f}%" if threshold else "off"
 
 
 def _said(prediction: Prediction) -> str:
@@ -42,8 +66,9 @@ def _outcome(found: InferenceAnswer, prediction: Prediction) -> Any:
     if prediction.label is None:
         return html.P(f"Recorded label: {found.truth}", className="muted mb-0")
     if prediction.label == found.truth:
-        return parts.pill("✓ right, as recorded", "better")
-    return parts.pill(f"✗ wrong, recorded is {formats.short(found.truth, 60)}", "worse")
+        return html.Span(parts.pill("✓ right, as recorded", "better"), className="when-known")
+    wrong = parts.pill(f"✗ wrong, recorded is {formats.short(found.truth, 60)}", "worse")
+    return html.Span(wrong, className="when-known")
 
 
 def _details(prediction: Prediction, truth: str | None) -> Any:
@@ -57,7 +82,7 @@ def _details(prediction: Prediction, truth: str | None) -> Any:
 
 def _probabilities(prediction: Prediction, truth: str | None) -> html.Div:
     lines = [_line(name, share, truth) for name, share in prediction.probabilities.items()]
-    rest = html.Details([html.Summary(f"All {len(lines)} classes"), *lines[_TOP:]]) if len(lines) > _TOP else None
+    rest = html.Details([html.Summary(f"Show all {len(lines)} classes"), *lines[_TOP:]]) if len(lines) > _TOP else None
     return html.Div([html.H3("Probability", className="field-label"), *lines[:_TOP], rest], className="mt-3")
 
 

@@ -14,6 +14,7 @@ from dashboard.metrics.tables import source
 from dashboard.reports.inputs import Given, data_uri, evaluation_of, input_columns, read_input, tables_of
 from dashboard.reports.inputs import InferenceQuery as InferenceQuery
 from dashboard.reports.row_pages import subject_of
+from dashboard.reports.unknown import Unknown, unknown_of
 from dashboard.services import Services
 from mlflow_runs.errors import DataMissing
 from mlflow_runs.records import RunRow
@@ -54,6 +55,7 @@ class InferenceAnswer:
     row: int | None = None
     truth: str | None = None
     number: float | None = None
+    unknown: Unknown = Unknown()
 
 
 def inference_form(services: Services, query: InferenceQuery) -> InferenceForm:
@@ -83,15 +85,16 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     """The answer to the query's input, None where it holds none. Raises BadInput, EngineBusy, EngineUnavailable."""
     if not query.run or not query.asks:
         return None
-    card = model_card(services.runs.run(query.run))
-    given = read_input(services, card, query)
+    run = services.runs.run(query.run)
+    given = read_input(services, model_card(run), query)
     if given is None:
         return None
+    unknown = unknown_of(run, query.unknown)
     answer = services.inference.predict(query.run, [given.value])
     truth = _truth(services, query.run, given.row) if given.row else given.truth
     number = float(truth) if isinstance(truth, int | float) and not isinstance(truth, bool) else None
     row = int(query.row) if given.row else None
-    return InferenceAnswer(answer, given.source, row, None if truth is None else class_name(truth), number)
+    return InferenceAnswer(answer, given.source, row, None if truth is None else class_name(truth), number, unknown)
 
 
 def class_name(value: Any) -> str:

@@ -28,7 +28,8 @@ class InferenceQuery:
 
     `row` is a row number of the run's evaluation, `text` a text, `values` a JSON object by field name, `upload` the
     key of an uploaded picture or of an input too long for a URL, `flag` a flag's id, `file` a file that the run logged
-    below examples/. The last one given of INPUTS wins. `slice` names the slice that examples are taken from.
+    below examples/. The last one given of INPUTS wins. `slice` names the slice that examples are taken from,
+    `unknown` is the score under which an answer reads "unknown".
     """
 
     run: str = ""
@@ -39,6 +40,7 @@ class InferenceQuery:
     flag: str = ""
     file: str = ""
     slice: str = ""
+    unknown: str = ""
 
     @property
     def asks(self) -> bool:
