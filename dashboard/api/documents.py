@@ -2,10 +2,12 @@
 
 from base64 import b64encode
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 from dashboard import pictures
 from dashboard.api.shapes import (
+    BoxShape,
     ColumnsDocument,
     ColumnShape,
     DataDocument,
@@ -21,10 +23,12 @@ from dashboard.api.shapes import (
 )
 from dashboard.inference.cards import ModelCard
 from dashboard.inference.client import Answer
+from dashboard.inference.detections import Box, shown
 from dashboard.inference.outputs import Prediction
 from dashboard.pictures import Kept
 from dashboard.reports.data import ColumnSummary, DataReport, RowPage
 from mlflow_runs.records import ModelInfo, Problem, RunRow, StoreState
+from mlflow_runs.suppression import CONFIDENCE, OVERLAP
 
 
 def runs_document(rows: Iterable[RunRow], total: int, offset: int, limit: int, store: StoreState) -> RunsDocument:
@@ -107,10 +111,15 @@ def columns_document(report: DataReport, filter_text: str) -> ColumnsDocument:
 Keep = Callable[[bytes], Kept]
 
 
-def predict_document(answer: Answer, keep: Keep | None = None) -> PredictDocument:
-    """One prediction for each input, in their order; pictures as links made by `keep`, without it as bytes."""
+def predict_document(
+    answer: Answer, keep: Keep | None = None, confidence: float = CONFIDENCE, overlap: float = OVERLAP
+) -> PredictDocument:
+    """One prediction for each input, in their order; pictures as links made by `keep`, without it as bytes.
+
+    Of boxes those that are left at a confidence and an overlap.
+    """
     return {
-        "predictions": [_prediction(item, keep) for item in answer.predictions],
+        "predictions": [_prediction(_thinned(item, confidence, overlap), keep) for item in answer.predictions],
         "model": _model(answer.model),
         "cached": bool(answer.cached),
         "age": answer.age,
@@ -161,7 +170,17 @@ def _image(png: bytes, keep: Keep | None) -> ImageShape:
     return {"media_type": "image/png", "width": kept.width, "height": kept.height, "link": kept.link}
 
 
+def _thinned(item: Prediction, confidence: float, overlap: float) -> Prediction:
+    return item if item.boxes is None else replace(item, boxes=shown(item.boxes, confidence, overlap))
+
+
+def _box(box: Box) -> BoxShape:
+    return {"label": box.label, "x": box.x, "y": box.y, "w": box.w, "h": box.h, "score": box.score}
+
+
 def _prediction(item: Prediction, keep: Keep | None) -> PredictionShape:
+    if item.boxes is not None:
+        return {"boxes": [_box(box) for box in item.boxes]}
     if item.image is not None:
         return {"image": _image(item.image, keep)}
     if item.label is not None:

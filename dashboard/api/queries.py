@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from werkzeug.datastructures import MultiDict
 
 from dashboard.errors import BadQuery
+from mlflow_runs.suppression import CONFIDENCE, OVERLAP
 
 MAX_LIMIT = 1000
 _FAR = 10**12
@@ -30,9 +31,13 @@ class RunsQuery(Query):
 
 
 class PredictQuery(Query):
-    """How pictures are handed out."""
+    """How pictures are handed out, and which boxes."""
 
     image: Literal["link", "bytes"] = Field("link", description="A picture as a link to a PNG file, or in base64.")
+    confidence: float = Field(CONFIDENCE, ge=0, le=1, description="Boxes of a lower score are left out.")
+    overlap: float = Field(
+        OVERLAP, ge=0, le=1, description="Of two boxes of a class that overlap more, the better stays; 1 keeps all."
+    )
 
 
 class ModelsQuery(Query):

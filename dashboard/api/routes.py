@@ -91,7 +91,8 @@ def predict(services: Services, query: queries.PredictQuery, run_id: str) -> sha
     """Ask the run's model: texts, rows or lists of numbers as JSON, or images as multipart files."""
     given = inputs.read_inputs(flask.request)
     keep = partial(pictures.keep, services.settings) if query.image == "link" else None
-    return documents.predict_document(services.inference.predict(run_id, given), keep)
+    answer = services.inference.predict(run_id, given)
+    return documents.predict_document(answer, keep, query.confidence, query.overlap)
 
 
 def serving(services: Services, query: queries.Query) -> engine_state.ServingDocument:

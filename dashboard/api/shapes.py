@@ -214,14 +214,29 @@ class ImageShape(TypedDict):
 
 
 @with_config(CLOSED)
+class BoxShape(TypedDict):
+    """One object that was found: its class, where it is in the upright picture (pixels), and its score."""
+
+    label: str
+    x: float
+    """Of the corner at the top left, as `y`."""
+    y: float
+    w: float
+    h: float
+    score: float
+
+
+@with_config(CLOSED)
 class PredictionShape(TypedDict):
-    """A class with its probabilities, or a number, or a picture, or what else the model answered."""
+    """A class with its probabilities, or a number, or a picture, or boxes, or what else the model answered."""
 
     label: NotRequired[str]
     probabilities: NotRequired[dict[str, float | None]]
     """By class; empty where the model gives none."""
     value: NotRequired[float | None]
     image: NotRequired[ImageShape]
+    boxes: NotRequired[list[BoxShape]]
+    """Best first: those of at least `confidence` that overlap none better of their class by more than `overlap`."""
     raw: NotRequired[JsonValue]
 
 

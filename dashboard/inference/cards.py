@@ -38,7 +38,7 @@ class ModelCard:
 
     `preprocessing` holds the Hugging Face image preprocessor names found in the model's metadata, `padding` what it
     declares for inputs of different lengths. `pictures` tells whether it answers with pictures, `latent` what numbers
-    it draws them from.
+    it draws them from. `boxes` is there for detectors: what their metadata says of their boxes (see detections).
     """
 
     model_id: str
@@ -58,6 +58,7 @@ class ModelCard:
     padding: Mapping[str, float | None] = field(default_factory=dict)
     pictures: bool = False
     latent: Latent | None = None
+    boxes: Mapping[str, Any] | None = None
 
 
 def model_card(row: RunRow) -> ModelCard:
@@ -88,6 +89,7 @@ def model_card(row: RunRow) -> ModelCard:
         padding=declared_padding(info.metadata),
         pictures=row.task == "image_to_image" or gives_pictures(info),
         latent=latent_of(info),
+        boxes=_boxes(row, info),
     )
 
 
@@ -176,6 +178,16 @@ def _classes(metadata: Mapping[str, Any]) -> tuple[str, ...]:
         return tuple(str(table[key]) for key in sorted(table, key=_number))
     listed = table if isinstance(table, list) else metadata.get("classes")
     return tuple(str(name) for name in listed) if isinstance(listed, list) else ()
+
+
+def _boxes(row: RunRow, info: ModelInfo) -> Mapping[str, Any] | None:
+    """What the metadata of a detector says of its boxes: one by evaluation, metadata, or named outputs."""
+    told = info.metadata.get("boxes")
+    outputs = {str(spec.get("name")) for spec in info.signature.get("outputs") or []}
+    is_one = (
+        row.task == "detection" or info.metadata.get("task") == "object-detection" or {"boxes", "scores"} <= outputs
+    )
+    return told if isinstance(told, Mapping) else {} if is_one else None
 
 
 def declared_padding(metadata: Mapping[str, Any]) -> dict[str, float | None]:

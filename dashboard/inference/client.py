@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ from dashboard.cache import Cached, ResultCache, cache_key
 from dashboard.errors import BadInput
 from dashboard.inference.asking import Ask, Engine, Waiting, unheard
 from dashboard.inference.cards import ModelCard, model_card
+from dashboard.inference.detections import on_picture
 from dashboard.inference.embedded import Told
 from dashboard.inference.inputs import Given, decode_input, digest
 from dashboard.inference.outputs import Prediction, predictions
@@ -81,7 +82,10 @@ class InferenceClient:
         cached = not missing or all(found[key].hit for key in keys)
         self._told.add("cache_hits", sum(key not in missing for key in keys))
         return Answer(
-            predictions=tuple(_prediction(found[key]) for key in keys),
+            predictions=tuple(
+                _prediction(card, found[key], given, sample)
+                for key, given, sample in zip(keys, inputs, samples, strict=True)
+            ),
             model=card,
             cached=cached,
             age=max((found[key].age for key in keys if found[key].hit), default=None),
@@ -182,9 +186,11 @@ def _read(
     return tuple(predictions(card, row, facts, 1)[0] for row in cut)
 
 
-def _prediction(found: Cached[object]) -> Prediction:
+def _prediction(card: ModelCard, found: Cached[object], given: Given, sample: Tensors) -> Prediction:
+    """The stored prediction; boxes on the very picture that was given, because others may look the same small."""
     if isinstance(found.value, Prediction):
-        return found.value
+        boxes = found.value.boxes
+        return replace(found.value, boxes=on_picture(card, boxes, given, sample)) if boxes else found.value
     raise TypeError(f"the cache holds a {type(found.value).__name__} where a prediction belongs")
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import ExifTags, Image, ImageOps
 
 from dashboard.errors import BadInput
 
@@ -36,6 +36,20 @@ def open_image(data: bytes, name: str = "The image") -> Image.Image:
         raise BadInput(
             f"{name} ({len(data)} bytes, beginning {start}) cannot be read as a picture; {accepted} is needed."
         ) from exc
+
+
+def upright_size(data: bytes) -> tuple[int, int]:
+    """Width and height of a picture that `open_image` accepts, as it is shown: turned upright."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        image = Image.open(io.BytesIO(data), formats=FORMATS)
+        width, height = image.size
+        return (height, width) if image.getexif().get(ExifTags.Base.Orientation, 1) >= 5 else (width, height)
+
+
+def channels_last(shape: tuple[int, ...]) -> bool:
+    """Whether a batch of pictures of this shape holds its colours last."""
+    return _layout(shape)[1] or len(shape) == 3
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:

@@ -20,6 +20,7 @@ from mlflow.models import Model
 
 from dashboard.inference.attempt import Attempt
 from dashboard.inference.cards import declared_padding
+from dashboard.inference.detections import padded
 from dashboard.inference.predictor import Loaded, Params, Runner, refuse_params
 from dashboard.inference.protocol import Array, Tensors
 from dashboard.inference.requirements import unmet
@@ -175,7 +176,9 @@ def as_data(tensors: Tensors, description: Model) -> Any:
 
 
 def as_outputs(answer: Any) -> Tensors:
-    """Named arrays from whatever a model returned: array, frame, series, list, mapping or tensors."""
+    """Named arrays from whatever a model returned: array, frame, series, list, mapping, tensors or boxes."""
+    if (boxes := padded(answer)) is not None:
+        return boxes
     if isinstance(answer, pd.DataFrame):
         return {str(name): _plain(answer[name].to_numpy()) for name in answer.columns}
     if isinstance(answer, Mapping):

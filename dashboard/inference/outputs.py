@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dashboard.inference.cards import ModelCard
+from dashboard.inference.detections import Box, answers_boxes, raw_boxes
 from dashboard.inference.pictures import picture
 from dashboard.inference.protocol import Array, Tensors
 from mlflow_runs.errors import ModelUnavailable
@@ -19,9 +20,9 @@ _RAW_LIMIT = 1000
 
 @dataclass(frozen=True)
 class Prediction:
-    """The answer for one input: a label with probabilities (highest first), a value, or a picture (a PNG file).
+    """The answer for one input: a label with probabilities (highest first), a value, a picture (a PNG file), or boxes.
 
-    `raw` is what came out of the model.
+    Boxes are raw, before any suppression, best first. `raw` is what came out of the model.
     """
 
     label: str | None = None
@@ -29,6 +30,7 @@ class Prediction:
     value: float | None = None
     raw: Any = None
     image: bytes | None = None
+    boxes: tuple[Box, ...] | None = None
 
 
 def predictions(card: ModelCard, outputs: Tensors, facts: Mapping[str, Any], rows: int) -> tuple[Prediction, ...]:
@@ -40,6 +42,8 @@ def predictions(card: ModelCard, outputs: Tensors, facts: Mapping[str, Any], row
                 f"the first number should be {rows}."
             )
     classes = tuple(str(name) for name in facts.get("classes", ())) or card.classes
+    if answers_boxes(card, outputs):
+        return tuple(Prediction(boxes=boxes) for boxes in raw_boxes(card, outputs, classes))
     if "probabilities" in outputs:
         return _classified(card, outputs["probabilities"], classes)
     if len(outputs) > 1:

@@ -10,6 +10,7 @@ from dashboard.api import documents
 from dashboard.api.shapes import ColumnsDocument, DataDocument, PredictDocument, RunDocument, RunsDocument
 from dashboard.inference.cards import InputField, ModelCard
 from dashboard.inference.client import Answer
+from dashboard.inference.detections import Box
 from dashboard.inference.outputs import Prediction
 from dashboard.reports.data import ColumnSummary, DataReport, RowPage
 from mlflow_runs.records import StoreState
@@ -72,3 +73,16 @@ def test_columns():
     assert (document["n"], document["total"], document["filter"]) == (3, 4, "x > 0")
     assert document["columns"][0]["maximum"] is None and document["columns"][0]["edges"] == [0.0, 1.0]
     assert document["columns"][1]["top"] == [{"value": "a", "n": 3}]
+
+
+def test_boxes_are_thinned_as_asked():
+    best, near = Box("7", 1, 2, 3, 4, 0.9), Box("7", 1, 2, 3, 4, 0.6)
+    card = ModelCard("m", "n", None, "r", "", None, "image", ())
+    answer = Answer((Prediction(boxes=(best, near)),), card, False, None, 1, 1)
+
+    def boxes(*thresholds):
+        return sent(PredictDocument, documents.predict_document(answer, None, *thresholds))["predictions"][0]["boxes"]
+
+    assert boxes() == [best._asdict()]
+    assert boxes(0.0, 1.0) == [best._asdict(), near._asdict()]
+    assert boxes(1.0) == []
