@@ -12,13 +12,20 @@ from callbacks import shell as shell_wires
 from dashboard.server import Page, Shell, create_app
 from dashboard.services import build_services
 from dashboard.settings import Settings
-from layouts import data, inference, overview, performance, serving, shell
+from layouts import batch, data, inference, overview, performance, serving, shell
 
 PAGES = (
     Page("Overview", overview.PATH, overview.QUESTION, overview.build, overview_wires.register),
     Page("Data", data.PATH, data.QUESTION, data.build, data_wires.register),
     Page("Performance", performance.PATH, performance.QUESTION, performance.build, performance_wires.register),
-    Page("Inference", inference.PATH, inference.QUESTION, inference.build, inference_wires.register),
+    Page(
+        "Inference",
+        inference.PATH,
+        inference.QUESTION,
+        inference.build,
+        inference_wires.register,
+        (batch.Ids.RESULT,),
+    ),
     Page("Serving", serving.PATH, serving.QUESTION, serving.build, serving_wires.register),
 )
 SHELL = Shell(shell.build, shell_wires.register, shell.notice, shell.Ids.NOTICES)

@@ -5,6 +5,7 @@ import os
 import shutil
 import sys
 from pathlib import Path
+from typing import Any
 
 _before = dict(os.environ)
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "ARROW_NUM_THREADS"):
@@ -13,9 +14,11 @@ os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from dashboard import companion  # noqa: E402
+from dashboard.access.preflight import refuse_to_start  # noqa: E402
 from dashboard.settings import Settings  # noqa: E402
 
 _settings = Settings()
+refuse_to_start(_settings)
 _memory = Path("/dev/shm")
 _companions = []
 
@@ -58,8 +61,10 @@ errorlog = "-"
 loglevel = _settings.log_level
 
 
-def on_starting(server: object) -> None:
-    """Start the other parts, before the server listens: none of them may hold its port."""
+def on_starting(server: Any) -> None:
+    """Start the other parts, before the server listens: none of them may hold its port. The command line may bind
+    other addresses than the settings."""
+    refuse_to_start(_settings, *(place[0] for place in server.cfg.address if isinstance(place, tuple)))
     _companions.append(companion.begin(_before))
 
 

@@ -7,6 +7,7 @@ import dash
 from dash import ALL, ClientsideFunction, Input, Output, State
 
 from callbacks import run_picker
+from dashboard.access.users import require_editor
 from dashboard.reports.filter_words import filter_words, save_slice
 from dashboard.reports.query import from_params
 from dashboard.services import Services
@@ -102,6 +103,7 @@ def _register_saved(app: dash.Dash, services: Services, page: str, path: str, ki
     def drop(clicks: list[int], params: Params) -> tuple[Any, ...]:
         if not any(clicks) or not isinstance(dash.ctx.triggered_id, dict):
             return dash.no_update, dash.no_update
+        require_editor("delete slices")
         name, query = dash.ctx.triggered_id["name"], from_params(kind, params or {})
         services.state.delete_slice(services.runs.run(query.run).model, name)
         left = {key: value for key, value in (params or {}).items() if (key, value) != ("slice", name)}

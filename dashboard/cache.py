@@ -76,6 +76,12 @@ class ResultCache:
         self._disk.incr("count/hit/" + key.split("/", 1)[0])
         return found  # type: ignore[return-value]
 
+    def count(self, key: str, seconds: int) -> int:
+        """How often this was called for the key in the current window of so many seconds, in all processes."""
+        slot = f"limit/{key}/{int(time.time()) // seconds}"
+        self._disk.add(slot, 0, expire=seconds)
+        return int(self._disk.incr(slot, default=0))
+
     def counters(self) -> dict[str, int]:
         """How often each computation ran ("computed/<name>") and was answered from the cache ("hit/<name>")."""
         return {

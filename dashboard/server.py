@@ -11,7 +11,8 @@ from typing import Any
 import dash
 import flask
 
-from dashboard import exports, jobs, readiness, reverse_proxy, static_files, telemetry
+from dashboard import callback_checks, exports, jobs, readiness, reverse_proxy, static_files, telemetry
+from dashboard.access import gate
 from dashboard.api.routes import register_api
 from dashboard.services import Services
 from dashboard.settings import Settings
@@ -23,13 +24,14 @@ _POLICY = "CONTENT_SECURITY_POLICY"
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its place in the navigation and its two verbs."""
+    """One page: its place in the navigation and its two verbs; `editor_jobs` are outputs of jobs that need an editor."""
 
     name: str
     path: str
     question: str
     build: Callable[..., Any]
     register: Callable[[dash.Dash, Services], None]
+    editor_jobs: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,13 @@ def create_app(settings: Settings, services: Services, pages: Sequence[Page], sh
     telemetry.register(app.server, services, lambda: app.callback_map)
     static_files.register(app, settings)
     reverse_proxy.register(app, settings)
+    editor_jobs = {name for page in pages for name in page.editor_jobs}
+    callback_checks.register(app.server, services.limits, lambda: app.callback_map, editor_jobs)
+    shut = gate.register(app.server, settings, services.limits, lambda: None)
     _secure(app)
     _warm(app)
     app.server.config[_POLICY] = _policy(app, settings)
+    shut()
     return app
 
 

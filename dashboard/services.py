@@ -7,6 +7,7 @@ from dashboard.cache import ResultCache
 from dashboard.flags import Flags
 from dashboard.inference.client import InferenceClient
 from dashboard.jobs import JobManager, background_manager
+from dashboard.limits import Limits
 from dashboard.predictions import Predictions
 from dashboard.settings import Settings
 from dashboard.state import State
@@ -32,6 +33,11 @@ class Services:
     def flags(self) -> Flags:
         """What people said of single answers."""
         return Flags(self.settings.state_url)
+
+    @property
+    def limits(self) -> Limits:
+        """How often one client may ask."""
+        return Limits(self.settings, self.cache)
 
     @property
     def state(self) -> State:

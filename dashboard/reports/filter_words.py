@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
+from dashboard.access.users import require_editor
 from dashboard.cache import cache_key
 from dashboard.errors import BadInput
 from dashboard.metrics.columns import class_text, is_number, is_text, quoted
@@ -76,6 +77,7 @@ def _kind(type_name: str) -> Kind | None:
 def save_slice(services: "Services", run_id: str, saved: SavedSlice) -> SavedSlice:
     """Save a filter under a name for the run's model. BadQuery for a filter that does not fit the run's rows,
     BadInput without a filter or with a name that the run's slices already use."""
+    require_editor("save slices")
     evaluation = require_table(services.predictions.evaluation(run_id))
     tables, path = tables_of(services), evaluation.table
     assert path is not None

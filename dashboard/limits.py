@@ -1,0 +1,50 @@
+"""How often one client may ask for what is costly; counted in the cache's folder, so by all workers together."""
+
+import time
+from dataclasses import dataclass
+from typing import Literal
+
+import flask
+
+from dashboard.access import demands
+from dashboard.access.origin import client
+from dashboard.cache import CACHE_ERRORS, ResultCache
+from dashboard.errors import TooMany
+from dashboard.settings import Settings
+
+Kind = demands.Kind | Literal["sign-ins", "embedded predictions"]
+_WINDOW = 60
+_SIGN_INS = 20
+
+
+@dataclass(frozen=True)
+class Limits:
+    """Counts by client and minute; what cannot be counted (a full disk) passes."""
+
+    settings: Settings
+    cache: ResultCache
+
+    def spend(self, kind: Kind, name: str = "") -> None:
+        """Count one for the client (or `name`); TooMany above the limit. Nothing is counted while access is unset,
+        because only this machine is served then, nor in job processes."""
+        named = kind in ("sign-ins", "embedded predictions")
+        if not flask.has_request_context() or not (self.settings.auth or named):
+            return
+        most = self._most(kind)
+        try:
+            used = self.cache.count(f"{kind}/{name or client()}", _WINDOW)
+        except CACHE_ERRORS:
+            return
+        if used > most:
+            wait = _WINDOW - int(time.time()) % _WINDOW
+            raise TooMany(f"That were {most} {kind} in one minute, the most for one client; go on in {wait} s.", wait)
+
+    def _most(self, kind: Kind) -> int:
+        settings = self.settings
+        return {
+            "predictions": settings.predictions_per_minute,
+            "uploads": settings.uploads_per_minute,
+            "jobs": settings.jobs_per_minute,
+            "sign-ins": _SIGN_INS,
+            "embedded predictions": settings.embed_predictions_per_minute,
+        }[kind]
