@@ -139,13 +139,16 @@ def _from_row(services: Services, card: ModelCard, query: InferenceQuery) -> Giv
     if not columns:
         wanted = ", ".join(f.name for f in card.inputs[:8])
         raise DataMissing(f"Row {query.row} cannot be given to the model: the evaluation lacks its input ({wanted}).")
+    return Given(row_input(card, columns, row, query.row), f"row {query.row}", row)
+
+
+def row_input(card: ModelCard, columns: dict[str, str], row: dict[str, Any], number: object) -> Any:
+    """An evaluation's row as the model takes it: picture, text or values; DataMissing where it holds no picture."""
     values = {name: row[column] for name, column in columns.items()}
     first = next(iter(values.values()))
     if card.kind == "image":
-        return Given(_image_bytes(first, query.row), f"row {query.row}", row)
-    if card.kind == "text":
-        return Given(str(first if first is not None else ""), f"row {query.row}", row)
-    return Given(values, f"row {query.row}", row)
+        return _image_bytes(first, number)
+    return str(first if first is not None else "") if card.kind == "text" else values
 
 
 def evaluation_row(services: Services, run_id: str, number: str) -> dict[str, Any]:

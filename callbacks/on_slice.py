@@ -1,0 +1,80 @@
+"""Wires of a run over a slice: choices follow the run, a known result is shown at once, others come from a job."""
+
+from typing import Any
+
+import dash
+from dash import ClientsideFunction, Input, Output, State
+
+from callbacks import run_picker
+from dashboard.reports.on_slice import OnSliceQuery, known_on_slice, on_slice_choice, run_on_slice
+from dashboard.reports.query import from_params
+from dashboard.services import Services
+from layouts import on_slice
+from layouts.frozen import freeze
+from layouts.on_slice import Ids
+
+Params = dict[str, Any] | None
+
+
+def register(app: dash.Dash, services: Services, store: str) -> None:
+    """Connect the card to the page's query store `store`."""
+    run_picker.pick(app, store, Ids.VIEW)
+
+    @app.callback(
+        Output(Ids.SECTION, "className"),
+        Output(Ids.VERSIONS, "options"),
+        Output(Ids.VERSIONS, "value"),
+        Output(Ids.SLICE, "options"),
+        Output(Ids.SLICE, "value"),
+        Output(Ids.FILTER, "value"),
+        Output(Ids.LIMIT, "value"),
+        Input(Ids.VIEW, "data"),
+    )
+    def offer(view: Params) -> tuple[Any, ...]:
+        query = from_params(OnSliceQuery, view or {})
+        choice = on_slice_choice(services, query.run) if query.run else None
+        if choice is None:
+            return (on_slice.HIDDEN, *[dash.no_update] * 6)
+        return ("", *on_slice.options(choice, query))
+
+    @app.callback(
+        Output(Ids.RESULT, "children"),
+        Output(Ids.JOB, "data"),
+        Input(Ids.VIEW, "data"),
+        Input(Ids.FINISHED, "data"),
+    )
+    def show(view: Params, _finished: Any) -> tuple[Any, ...]:
+        query = from_params(OnSliceQuery, view or {})
+        if not query.run or not query.asked:
+            return None, dash.no_update
+        report = known_on_slice(services, query)
+        again = report is None and dash.ctx.triggered_id != Ids.FINISHED
+        return freeze(on_slice.render(report, query)), view if again else dash.no_update
+
+    @app.callback(
+        Output(Ids.FINISHED, "data"),
+        Input(Ids.JOB, "data"),
+        background=True,
+        interval=300,
+        running=[
+            (Output(Ids.RUN, "disabled"), True, False),
+            (Output(Ids.CANCEL, "disabled"), False, True),
+            (Output(Ids.PROGRESS, "value"), "0", "0"),
+            (Output(Ids.DONE, "children"), "Starting …", ""),
+            (Output(Ids.ASK, "className"), f"{on_slice.ASK} running", on_slice.ASK),
+        ],
+        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.PROGRESS, "max"), Output(Ids.DONE, "children")],
+        cancel=[Input(Ids.CANCEL, "n_clicks")],
+        prevent_initial_call=True,
+    )
+    def work(set_progress: Any, job: dict[str, Any]) -> Any:
+        query = from_params(OnSliceQuery, job)
+        run_on_slice(services, query, lambda *told: set_progress(on_slice.progress(*told)))
+        return job
+
+    app.clientside_callback(
+        ClientsideFunction("explain", "onSlice"), Output(Ids.JOB, "data", allow_duplicate=True),
+        Input(Ids.RUN, "n_clicks"), Input(Ids.CANCEL, "n_clicks"), State(Ids.VERSIONS, "value"),
+        State(Ids.SLICE, "value"), State(Ids.FILTER, "value"), State(Ids.LIMIT, "value"), State(Ids.VIEW, "data"),
+        prevent_initial_call=True,
+    )  # fmt: skip
