@@ -75,7 +75,7 @@ def _title(side: Side) -> str:
 
 
 def _controls(report: MatrixReport, path: str, query: PerformanceQuery) -> html.Div:
-    names = {name: name.removeprefix("slice_").replace("_", " ") for name in report.choices}
+    names = {name: report.titles.get(name) or name.removeprefix("slice_").replace("_", " ") for name in report.choices}
     return html.Div(
         [
             links_menu.menu(path, query, "Rows", "down", names, LABEL),
@@ -165,7 +165,9 @@ def _cell(report: MatrixReport, counts: _Counts, row: int, column: int, path: st
         "dimmed": dimmed,
     }
     text = formats.percent(heat) if query.shares and n else formats.count(n)
-    link = view_link(path, query, text, **(_FREE if chosen else changes))
+    link: Any = view_link(path, query, text, **(_FREE if chosen else changes))
+    if not all(side.parameter or side.filters[place] for side, place in ((report.down, row), (report.across, column))):
+        link = html.Span(text)  # because a link could select the rows of one side only
     link.title = _spoken(report, counts, row, column)
     style = {"--heat": f"{_shade(heat / counts.full):.2f}" if n and not dimmed else "0"}
     css = " ".join(name for name, on in marks.items() if on)

@@ -77,19 +77,20 @@ def _paired(tables: Tables, candidate: Evaluation, baseline: Evaluation, ours: E
 
     Two tables with the same ids in the same order pair row by row; else by the ids that occur once in each.
     """
-    if _aligned(tables, candidate, baseline):
+    if aligned(tables, candidate, baseline):
         left, right = (_numbered(e, columns) for e, columns in ((candidate, ours), (baseline, theirs)))
         return f"{left} POSITIONAL JOIN {right}"
     left, right = (_unique(tables, e, columns) for e, columns in ((candidate, ours), (baseline, theirs)))
     return f"{left} JOIN {right} USING (id_)"
 
 
-def _aligned(tables: Tables, candidate: Evaluation, baseline: Evaluation) -> bool:
+def aligned(tables: Tables, candidate: Evaluation, baseline: Evaluation) -> bool:
+    """Whether both have the same ids in the same order, so that their rows pair one by one."""
     if candidate.n_rows != baseline.n_rows:
         return False
     kinds = {_id_type(tables, e) for e in (candidate, baseline)}
     # stored values of one type are equal where their texts are, and much faster to compare
-    ours, theirs = (quoted(e.roles.id or "") if len(kinds) == 1 else _id(tables, e) for e in (candidate, baseline))
+    ours, theirs = (quoted(e.roles.id or "") if len(kinds) == 1 else row_id(tables, e) for e in (candidate, baseline))
     left, right = _numbered(candidate, {"a": ours}), _numbered(baseline, {"b": theirs})
     found = tables.first(f"SELECT count(*) AS n FROM {left} POSITIONAL JOIN {right} WHERE a IS NOT NULL AND a = b")
     return int(found["n"]) == candidate.n_rows
@@ -100,7 +101,7 @@ def _id_type(tables: Tables, evaluation: Evaluation) -> str:
     return tables.columns(needed(evaluation)[0])[evaluation.roles.id]
 
 
-def _id(tables: Tables, evaluation: Evaluation) -> str:
+def row_id(tables: Tables, evaluation: Evaluation) -> str:
     """SQL of a row's id as text, so that 1 and '1' are the same."""
     return class_text(quoted(evaluation.roles.id or ""), _id_type(tables, evaluation))
 
@@ -113,7 +114,7 @@ def _numbered(evaluation: Evaluation, expressions: Expressions) -> str:
 def _unique(tables: Tables, evaluation: Evaluation, expressions: Expressions) -> str:
     chosen, name = (
         "".join(f", any_value({text}) AS {alias}" for alias, text in expressions.items()),
-        _id(tables, evaluation),
+        row_id(tables, evaluation),
     )
     rows = source(needed(evaluation)[0])
     return f"(SELECT {name} AS id_{chosen} FROM {rows} WHERE {name} IS NOT NULL GROUP BY 1 HAVING count(*) = 1)"

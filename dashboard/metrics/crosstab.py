@@ -22,14 +22,16 @@ _CHUNK = 1_000_000
 class Axis:
     """A grouping. Values of "label" and "prediction" are classes, of "column" its groups (see Column), of "outcome"
     right and wrong (where `sql` is false and true, if given); group i is selected by `filters[i]` of the filter
-    language ("" where no filter can say it)."""
+    language ("" where no filter can say it). Of "other", another
+    run's predictions, `sql` gives the class and `rows` the rows joined with it."""
 
-    role: Literal["label", "prediction", "outcome", "column"]
+    role: Literal["label", "prediction", "outcome", "other", "column"]
     name: str
     values: tuple[str, ...]
     filters: tuple[str, ...] = ()
     column: Column | None = None
     sql: str = ""
+    rows: str = ""
 
 
 OUTCOME = Axis("outcome", "outcome", ("right", "wrong"))
@@ -61,13 +63,14 @@ def count_rows(tables: Tables, evaluation: Evaluation, y: Axis, x: Axis, where: 
     From the code sidecar where it is there (same figures, faster), else from the table. Classes that an axis of
     classes does not name are left out.
     """
-    if codes is not None:
+    joined = y.rows or x.rows
+    if codes is not None and not joined:
         return _from_codes(codes, y, x, filter_mask(tables, evaluation, where))
     path, label, prediction = needed(evaluation)
     types = tables.columns(path)
     found = tables.query(
         f"SELECT {_expression(y, evaluation, types)} AS y, {_expression(x, evaluation, types)} AS x, count(*) AS n"
-        f" FROM {source(path)} WHERE ({where}) AND ({class_text(quoted(label), types[label])}) IS NOT NULL"
+        f" FROM {joined or source(path)} WHERE ({where}) AND ({class_text(quoted(label), types[label])}) IS NOT NULL"
         f" AND ({class_text(quoted(prediction), types[prediction])}) IS NOT NULL GROUP BY 1, 2"
     )
     result = np.zeros((len(y.values), len(x.values)), np.int64)

@@ -7,6 +7,7 @@ import pytest
 from dashboard.errors import BadQuery
 from dashboard.reports.confusion import MatrixQuery, MatrixReport, matrix_report
 from mlflow_runs.errors import DataMissing
+from mlflow_runs.records import DatasetInput
 from tests.dashboard.reports.conftest import House
 
 
@@ -79,3 +80,44 @@ def test_what_cannot_be_shown_is_named(house: House) -> None:
     with pytest.raises(DataMissing, match="regression"):
         matrix_report(house, MatrixQuery(run="r2"))
     assert matrix_report(house, MatrixQuery(run="r1", filter="1 = 2")).cells == ()
+
+
+def versions(house: House, first: pd.DataFrame, second: pd.DataFrame, **changes) -> None:
+    """Two runs of one model, r1 and r2."""
+    for place, (name, frame) in enumerate((("r1", first), ("r2", second)), 1):
+        house.add(name, frame, roles={"features": ("region",)}, ordinal=place, version=str(place), **changes)
+
+
+def test_another_runs_prediction_is_joined_by_id(house: House) -> None:
+    ours = rows().assign(id=range(400))
+    theirs = rows().assign(id=range(400), prediction=np.where(rows().age > 50, "9", rows().label))
+    versions(house, ours, theirs[theirs.id >= 30].sample(frac=1, random_state=1))
+    found = matrix_report(house, MatrixQuery(run="r1", across="run:r2", filter="id >= 20"))
+    assert found.titles == {"run:r2": "prediction of v2 (r2)"}
+    assert "run:r2" in found.choices
+    assert found.note.startswith("Rows are matched with v2 (r2) by id. 10 rows have no prediction of it")
+    kept = ours[ours.id >= 30]
+    want = pd.crosstab(kept.label, theirs[theirs.id >= 30].prediction)
+    assert found.classes
+    for label in want.index:
+        for name in want.columns:
+            assert table(found).loc[label, name] == want.loc[label, name]
+    assert found.down.values == found.across.values == ("1", "10", "2", "9")
+    by_region = matrix_report(house, MatrixQuery(run="r1", down="region", across="run:r2", arrange="frequency"))
+    assert table(by_region).loc["north", "9"] == ((ours.region == "north") & (ours.age > 50) & (ours.id >= 30)).sum()
+
+
+def test_another_runs_prediction_is_joined_by_position_only_where_the_data_is_the_same(house: House) -> None:
+    data = (DatasetInput("d", "123", "evaluation"),)
+    versions(house, rows(), rows().assign(prediction="1"), datasets=data)
+    found = matrix_report(house, MatrixQuery(run="r1", down="prediction", across="run:r2"))
+    assert "by position" in found.note
+    assert found.across.values[table(found).sum().argmax()] == "1"
+    assert table(found).to_numpy().sum() == 400
+    versions(house, rows(), rows().assign(prediction="1", label="1"), datasets=data)
+    assert "another label at the same position" in matrix_report(house, MatrixQuery(run="r1", across="run:r2")).note
+    versions(house, rows(), rows().assign(prediction="1"), datasets=(DatasetInput("d", "123", "training"),))
+    found = matrix_report(house, MatrixQuery(run="r1", across="run:r2"))
+    assert found.titles == {}
+    assert "cannot be told apart" in found.note
+    assert found.across.name == "prediction"
