@@ -29,6 +29,7 @@ ROOMS = {
     "torch": (*ENGINE_ROOM, "mlflow_runs.demo"),
     "mosec": ENGINE_ROOM,
     "captum": ENGINE_ROOM,
+    "ray": ("dashboard.inference.ray_app",),
     "onnxruntime": ENGINE_ROOM,
     "sqlglot": ("dashboard.metrics.filters", "dashboard.metrics.sibling"),
     "pyspark": ("dashboard.metrics.sibling",),

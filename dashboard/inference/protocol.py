@@ -57,13 +57,13 @@ def encode_parts(
     return json.dumps({**header, kind: described}, separators=(",", ":")).encode(), blobs
 
 
-def encode_json(header: Mapping[str, Any], tensors: Mapping[str, Array]) -> bytes:
-    """The request as plain JSON, for servers that take no binary tensors; floats that are no numbers are null."""
+def encode_json(header: Mapping[str, Any], tensors: Mapping[str, Array], kind: str = "inputs") -> bytes:
+    """The message as plain JSON, for those who take no binary tensors; floats that are no numbers are null."""
     described = [
         {"name": name, "shape": list(array.shape), "datatype": _datatype(array), "data": _listed(array)}
         for name, array in tensors.items()
     ]
-    return json.dumps({**header, "inputs": described}, separators=(",", ":"), default=str).encode()
+    return json.dumps({**header, kind: described}, separators=(",", ":"), default=str).encode()
 
 
 def decode(body: bytes | bytearray | memoryview) -> Message:
