@@ -85,7 +85,14 @@ def test_what_cannot_be_shown_is_named(house: House) -> None:
 def versions(house: House, first: pd.DataFrame, second: pd.DataFrame, **changes) -> None:
     """Two runs of one model, r1 and r2."""
     for place, (name, frame) in enumerate((("r1", first), ("r2", second)), 1):
-        house.add(name, frame, roles={"features": ("region",)}, ordinal=place, version=str(place), **changes)
+        house.add(
+            name,
+            frame,
+            roles={"features": ("region",), "classes": tuple(sorted(set(frame.prediction)))},
+            ordinal=place,
+            version=str(place),
+            **changes,
+        )
 
 
 def test_another_runs_prediction_is_joined_by_id(house: House) -> None:
