@@ -1,0 +1,73 @@
+"""Wires of several versions at once: the choice follows the run, the asking runs in the background and streams."""
+
+from typing import Any
+
+import dash
+from dash import Input, Output, State
+
+from callbacks.run_picker import control
+from dashboard.reports.query import from_params
+from dashboard.reports.version_choice import VersionsQuery, chosen_versions, version_choices
+from dashboard.reports.versions import ask_versions, versions_found
+from dashboard.services import Services
+from layouts import versions
+from layouts.frozen import freeze
+from layouts.versions import Ids
+
+Params = dict[str, Any] | None
+
+
+def register(app: dash.Dash, services: Services, store: str) -> None:
+    """Connect the card to the page's query store `store`."""
+    control(app, store, Ids.CHOICE)
+    _register_work(app, services, store)
+
+    @app.callback(
+        Output(Ids.CARD, "className"),
+        Output(Ids.CHOICE, "options"),
+        Output(Ids.CHOICE, "placeholder"),
+        Input(store, "data"),
+    )
+    def offer(params: Params) -> tuple[Any, ...]:
+        run = (params or {}).get("run", "")
+        rows = version_choices(services, run)
+        usual = chosen_versions(services, VersionsQuery(run)) if len(rows) > 1 else ()
+        return versions.SHOWN if usual else versions.HIDDEN, versions.options(rows), versions.placeholder(usual)
+
+    @app.callback(Output(Ids.CHOICE, "value"), Input(store, "data"), State(Ids.CHOICE, "value"))
+    def follow(params: Params, shown: list[str] | None) -> Any:
+        named = [name for name in (params or {}).get("versions", "").split(",") if name]
+        return dash.no_update if named == (shown or []) else named
+
+    @app.callback(Output(Ids.RESULT, "children"), Output(Ids.RUN, "disabled"), Input(store, "data"))
+    def recall(params: Params) -> tuple[Any, bool]:
+        query = from_params(VersionsQuery, params or {})
+        found = versions_found(services, query)
+        return freeze(versions.render(found)) if found else None, not query.asks
+
+
+def _register_work(app: dash.Dash, services: Services, store: str) -> None:
+    @app.callback(
+        Output(Ids.RESULT, "children", allow_duplicate=True),
+        Input(Ids.RUN, "n_clicks"),
+        State(store, "data"),
+        background=True,
+        interval=150,
+        running=[
+            (Output(Ids.RUN, "disabled"), True, False),
+            (Output(Ids.CANCEL, "disabled"), False, True),
+            (Output(Ids.ASK, "className"), f"{versions.ASK} running", versions.ASK),
+        ],
+        progress=[
+            Output(Ids.PROGRESS, "value"),
+            Output(Ids.PROGRESS, "max"),
+            Output(Ids.DONE, "children"),
+            Output(Ids.RESULT, "children", allow_duplicate=True),
+        ],
+        cancel=[Input(Ids.CANCEL, "n_clicks"), Input(store, "data")],
+        prevent_initial_call=True,
+    )
+    def work(set_progress: Any, _clicks: int, params: dict[str, Any]) -> Any:
+        query = from_params(VersionsQuery, params)
+        report = ask_versions(services, query, lambda now: set_progress(versions.progress(now)))
+        return freeze(versions.render(report))
