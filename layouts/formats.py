@@ -76,6 +76,12 @@ def title(metric: str) -> str:
         "rmse": "RMSE",
         "mae": "MAE",
         "r2": "R²",
+        "map": "mAP",
+        "ap50": "AP at 0.50",
+        "ap75": "AP at 0.75",
+        "ar1": "AR of the best",
+        "ar10": "AR of 10",
+        "ar100": "AR of 100",
     }
     return known.get(metric, metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
 

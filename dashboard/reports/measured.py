@@ -1,7 +1,7 @@
 """The parts of a performance report, and how they are measured from an evaluation's predictions."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dashboard.metrics import comparison, intervals, multilabel, regression
 from dashboard.metrics.classification import ClassFigures, class_figures
@@ -12,7 +12,7 @@ from dashboard.metrics.slices import Slice
 from dashboard.metrics.tables import Tables
 from mlflow_runs.records import Evaluation, Problem
 
-HEADLINES = {"classification": "macro_f1", "multilabel": "macro_f1", "regression": "rmse"}
+HEADLINES = {"classification": "macro_f1", "multilabel": "macro_f1", "regression": "rmse", "detection": "map"}
 _SLICE_METRICS = ("macro_f1", "macro_precision", "macro_recall", "accuracy")
 _SET_METRICS = ("macro_f1", "micro_f1", "samples_f1", "subset_accuracy")
 
@@ -20,7 +20,10 @@ _SET_METRICS = ("macro_f1", "micro_f1", "samples_f1", "subset_accuracy")
 @dataclass(frozen=True)
 class ClassRow:
     """One class: n is the number of rows whose label it is, n_predicted of those predicted as it, `hits` of those that
-    are both (None where only ready-made figures are known)."""
+    are both (None where only ready-made figures are known).
+
+    Detection: n counts the true boxes, n_predicted and hits those found at a confidence and an overlap of 0.5;
+    `averages` holds map, ap50, ap75, ar1, ar10 and ar100 of the class."""
 
     name: str
     n: int
@@ -29,12 +32,13 @@ class ClassRow:
     recall: Estimate
     f1: Estimate
     hits: int | None = None
+    averages: dict[str, Estimate] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
 class SliceRow:
     """One slice. Classification: macro F1, precision and recall over its rows, accuracy; multi-label: macro,
-    micro and samples F1, subset accuracy; regression: rmse and mae.
+    micro and samples F1, subset accuracy; regression: rmse and mae; detection: map, ap50, ap75, ar100.
 
     `kind` is "declared", "file", "saved" or "found"; `verdict` compares the headline metric with the rows outside
     the slice.

@@ -11,6 +11,7 @@ from dashboard.metrics.estimate import Estimate, Verdict
 from dashboard.metrics.tables import Tables
 from dashboard.reports.figures import measure_figures
 from dashboard.reports.measured import HEADLINES, Measured, SliceRow
+from dashboard.reports.measured_boxes import compare_boxes
 from dashboard.reports.row_pages import subject_of, tables_of
 from dashboard.reports.selection import Selection, measurable, measured_of, slices_text
 from mlflow_runs.errors import DashboardError
@@ -232,6 +233,8 @@ def compare(
     tables: Tables, candidate: Evaluation, baseline: Evaluation, estimates: tuple[Estimate, Estimate], min_rows: int
 ) -> Verdict:
     """The verdict on the headline metric: on the same rows where ids allow it, else between the two estimates."""
+    if candidate.task == "detection":
+        return compare_boxes(tables, candidate, baseline, estimates, min_rows)
     regression = candidate.task == "regression"
     if candidate.task == "multilabel" or not comparison.pairable(tables, candidate, baseline):
         return comparison.independent(*estimates, higher_is_better=not regression, min_rows=min_rows)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from dashboard.cache import Cached, ResultCache, cache_key
+from dashboard.metrics.boxes import columns_of
 from dashboard.metrics.coded_cube import Condition, coded_cube
 from dashboard.metrics.codes import open_codes
 from dashboard.metrics.cube import Cube, count_cube, needed
@@ -14,6 +15,7 @@ from dashboard.metrics.sibling import SparkTables
 from dashboard.metrics.slices import Slice, declared_slices, file_slices, find_slice
 from dashboard.metrics.tables import Tables
 from dashboard.reports.measured import Measured, measure_classes, measure_errors, measure_sets
+from dashboard.reports.measured_boxes import detected, measure_boxes
 from dashboard.reports.named_slices import named_slices
 from dashboard.reports.row_pages import require_table, subject_of, tables_of
 from mlflow_runs.errors import DataMissing
@@ -79,9 +81,13 @@ def measure(
     slices, problems = slices_of(tables, evaluation, selection.slices_file, selection.others)
     if isinstance(tables, SparkTables):
         slices = [item for item in slices if item.filter]  # those without are positions of rows, which Spark lacks
-    where = parse_filter(selection.filter, tables.columns(needed(evaluation)[0])).sql
+    path = require_table(evaluation).table
+    assert path is not None
+    where = parse_filter(selection.filter, tables.columns(path)).sql
     chosen = find_slice(slices, selection.slice) if selection.slice else None
-    if evaluation.task == "regression":
+    if evaluation.task == "detection":
+        found = measure_boxes(detected(tables, evaluation, where, slices, cache), slices, chosen, min_rows)
+    elif evaluation.task == "regression":
         found = measure_errors(tables, evaluation, where, slices, chosen, min_rows)
     elif evaluation.task == "multilabel":
         found = measure_sets(_sums(tables, evaluation, where, slices, cache), slices, chosen, min_rows)
@@ -128,11 +134,14 @@ def measurable(evaluation: Evaluation) -> bool:
 
     Raises DataMissing, which says what is missing, where there are no figures either.
     """
+    if evaluation.task == "detection" and (evaluation.figures is None or evaluation.roles.predicted_boxes):
+        columns_of(evaluation)
+        return True
     if evaluation.task in ("detection", "image_to_image"):
         if evaluation.figures is None:
             raise DataMissing(
                 f"Run {evaluation.run_id} is a {evaluation.task} task without ready-made figures; performance is"
-                " computed for classification and regression."
+                " computed for classification, regression and detection."
             )
         return False
     if evaluation.figures is not None and None in (
