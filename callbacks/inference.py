@@ -5,13 +5,14 @@ from typing import Any
 import dash
 from dash import ALL, ClientsideFunction, Input, Output, State
 
-from callbacks import batch, run_picker
+from callbacks import batch, generator, run_picker, versions
+from callbacks import flagging as flags
 from dashboard import uploads
 from dashboard.reports.examples import inference_examples
 from dashboard.reports.inference import InferenceQuery, inference_answer, inference_form
 from dashboard.reports.query import from_params
 from dashboard.services import Services
-from layouts import inference, prediction
+from layouts import flagging, inference, prediction
 from layouts import run_picker as picker_layout
 from layouts.frozen import freeze
 from layouts.inference import Ids
@@ -25,6 +26,9 @@ def register(app: dash.Dash, services: Services) -> None:
     uploads.register(app.server, services.settings)
     _register_controls(app)
     batch.register(app, services, Ids.QUERY)
+    generator.register(app, services, Ids.QUERY)
+    versions.register(app, services, Ids.QUERY)
+    flags.register(app, services, Ids.QUERY)
 
     @app.callback(
         Output(Ids.FIELDS, "children"),
@@ -39,15 +43,16 @@ def register(app: dash.Dash, services: Services) -> None:
         form = inference_form(services, query)
         return inference.render(form), inference.kind(form), form.text
 
-    @app.callback(Output(Ids.EXAMPLES, "children"), Input(Ids.QUERY, "data"))
-    def show_examples(params: Params) -> Any:
+    @app.callback(Output(Ids.EXAMPLES, "children"), Input(Ids.QUERY, "data"), Input(flagging.Ids.CHANGED, "data"))
+    def show_examples(params: Params, _changed: Any) -> Any:
         query = from_params(InferenceQuery, params or {})
-        return freeze(inference.render_examples(inference_examples(services, query.run), query)) if query.run else None
+        return freeze(inference.render_examples(inference_examples(services, query), query)) if query.run else None
 
     @app.callback(Output(Ids.ANSWER, "children"), Input(Ids.QUERY, "data"))
     def show_answer(params: Params) -> Any:
         query = from_params(InferenceQuery, params or {})
-        return freeze(prediction.render(inference_answer(services, query)))
+        found = inference_answer(services, query)
+        return freeze([prediction.render(found), flags.judgement(services, query, found)])
 
 
 def _register_controls(app: dash.Dash) -> None:

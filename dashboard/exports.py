@@ -1,14 +1,19 @@
 """GET /export/<table>.csv?<query>: the table behind a panel, with the figures unrounded and every row in it."""
 
+import base64
 import math
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import flask
+import orjson
 
+from dashboard.api.flags import FlagShape, flag_document
+from dashboard.flags import Flag
 from dashboard.metrics.estimate import Estimate
 from dashboard.reports.data import DataQuery, data_report, row_page
+from dashboard.reports.flags import FlagsQuery, all_flags
 from dashboard.reports.performance import PerformanceQuery, PerformanceReport, error_rows, performance_report
 from dashboard.reports.query import from_params
 from dashboard.reports.row_pages import RowPage
@@ -40,6 +45,16 @@ def register(server: flask.Flask, services: Services) -> None:
             return flask.Response(str(error), status=error.status, mimetype="text/plain")
         response = flask.Response(lines(table.heads, table.rows), mimetype="text/csv; charset=utf-8")
         response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+        return response
+
+    @server.get("/export/flags.jsonl")
+    def export_flags() -> flask.Response:
+        try:
+            found = flag_lines(services, flask.request.args.to_dict())
+        except DashboardError as error:
+            return flask.Response(str(error), status=error.status, mimetype="text/plain")
+        response = flask.Response(found, mimetype="application/x-ndjson")
+        response.headers["Content-Disposition"] = 'attachment; filename="flags.jsonl"'
         return response
 
 
@@ -114,6 +129,27 @@ def error_rows_table(services: Services, params: Mapping[str, str]) -> Table:
     return _all_rows(lambda offset: error_rows(services, replace(query, offset=offset), _CHUNK))
 
 
+def flags_table(services: Services, params: Mapping[str, str]) -> Table:
+    """One row per flag; pictures stay out."""
+    found = [flag_document(flag) for flag in all_flags(services, from_params(FlagsQuery, params))]
+    heads = list(FlagShape.__annotations__)
+    return Table(heads, ([_plain(document[head]) for head in heads] for document in map(dict, found)))
+
+
+def _plain(value: Any) -> Any:
+    return orjson.dumps(value).decode() if isinstance(value, dict | list) else value
+
+
+def flag_lines(services: Services, params: Mapping[str, str]) -> Iterator[bytes]:
+    """One JSON object per flag and line, as in the API; `image` is a picture's content in base64."""
+    return (_flag_line(services, flag) for flag in all_flags(services, from_params(FlagsQuery, params)))
+
+
+def _flag_line(services: Services, flag: Flag) -> bytes:
+    image = base64.b64encode(services.flags.picture(flag.id)).decode() if flag.picture else None
+    return orjson.dumps({**flag_document(flag), "image": image}) + b"\n"
+
+
 def _all_rows(read: Callable[[int], RowPage]) -> Table:
     first = read(0)
     return Table(["row", *first.columns], _pages(read, first))
@@ -134,4 +170,5 @@ TABLES: dict[str, Callable[[Services, Mapping[str, str]], Table]] = {
     "columns": columns_table,
     "rows": rows_table,
     "error-rows": error_rows_table,
+    "flags": flags_table,
 }

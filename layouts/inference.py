@@ -9,7 +9,8 @@ from dash import dcc, html
 
 from dashboard.reports.examples import ExampleLink
 from dashboard.reports.inference import FormField, InferenceForm, InferenceQuery
-from layouts import batch, formats, page, parts, run_picker
+from dashboard.reports.inputs import NO_INPUT
+from layouts import batch, flagging, formats, generator, page, parts, run_picker, versions
 from layouts.links import Path, view_link
 
 PATH = Path.INFERENCE
@@ -38,12 +39,19 @@ class Ids(StrEnum):
 def build(**query: str) -> html.Div:
     """The empty page."""
     tools = run_picker.build(Ids.MODEL, Ids.RUN)
-    answer = html.Div(page.slot(Ids.ANSWER, 60, 160), className="waits", **{"aria-live": "polite"})
+    answer = html.Div(
+        [generator.live(), page.slot(Ids.ANSWER, 60, 160), flagging.said()],
+        className="waits",
+        **{"aria-live": "polite"},
+    )
     note = "Rows of this run's evaluation; a click asks the model at once."
     cards = [
+        generator.build(),
         parts.card("Input", _input(), span=7),
         html.Div(parts.card("Answer", answer), className="span-5 stays"),
         html.Div(parts.card("Examples", html.Div(id=Ids.EXAMPLES), note), className="span-7 examples-card"),
+        versions.build(),
+        flagging.build(),
         batch.build(),
     ]
     grid = html.Div(cards, className="grid")
@@ -127,7 +135,7 @@ def _range(item: FormField) -> str:
 
 
 def render_examples(found: Mapping[str, tuple[ExampleLink, ...]], query: InferenceQuery) -> Any:
-    """Rows of the evaluation to click, by how the recorded prediction did."""
+    """Inputs to click: rows of the evaluation by how the recorded prediction did, flagged ones, logged files."""
     if not found:
         return None
     groups = [
@@ -142,16 +150,17 @@ def _examples(links: tuple[ExampleLink, ...], query: InferenceQuery) -> html.Div
 
 
 def _example(link: ExampleLink, query: InferenceQuery) -> html.A:
-    label, said = _figure(link.label), _figure(link.prediction)
-    outcome = label if link.label == link.prediction else f"{label}, said {said}"
-    shown = (
-        html.Img(src=link.image, alt=f"picture of row {link.row}") if link.image else html.Span(link.title, dir="auto")
-    )
-    spoken = f"Row {link.row}: label {link.label}, recorded prediction {link.prediction}"
-    body = [shown, html.Span(outcome, className="example-label", title=spoken)]
-    anchor = view_link(PATH, query, body, "example", row=str(link.row), text="", values="", upload="")
-    setattr(anchor, "aria-current", "true" if query.row == str(link.row) and not query.upload else "false")
+    image = html.Img(src=link.image, alt=f"picture: {link.about}") if link.image else None
+    shown = image or html.Span(link.title, dir="auto")
+    outcome = html.Span(_outcome(link), className="example-label", title=link.spoken, dir="auto")
+    anchor = view_link(PATH, query, [shown, outcome], "example", **{**NO_INPUT, link.parameter: link.value})
+    setattr(anchor, "aria-current", "true" if getattr(query, link.parameter) == link.value else "false")
     return anchor
+
+
+def _outcome(link: ExampleLink) -> str:
+    label, said = _figure(link.label), _figure(link.prediction)
+    return label if link.label == link.prediction or not link.prediction else f"{label}, said {said}"
 
 
 def _figure(text: str) -> str:

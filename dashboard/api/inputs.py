@@ -26,14 +26,15 @@ _ACCEPTED = 'accepted is {"inputs": [...]} with 1 to 1,000 texts, rows (objects 
 def read_inputs(request: Request) -> Inputs:
     """The inputs of a request, in order; BadInput says which one is wrong and what would be accepted."""
     if request.mimetype == "multipart/form-data":
-        return _files(request)
+        return read_files(request)
     if request.is_json:
-        return parse_body(_body(request))
+        return parse_body(body_of(request))
     accepted = "accepted are application/json and multipart/form-data"
     raise UnsupportedMediaType(f"The body's content type is {request.mimetype[:80]!r}; {accepted}.")
 
 
-def _body(request: Request) -> bytes:
+def body_of(request: Request) -> bytes:
+    """The whole body; 413 when it is longer than accepted."""
     body = request.get_data()
     limit = request.max_content_length
     # because Werkzeug cuts a body without Content-Length off at the limit instead of refusing it
@@ -69,7 +70,8 @@ def _one_kind(inputs: Any) -> Inputs:
     return inputs
 
 
-def _files(request: Request) -> list[bytes]:
+def read_files(request: Request) -> list[bytes]:
+    """The files of a multipart form, in order."""
     files = [file for _, file in request.files.items(multi=True)]
     if not files:
         raise BadInput("The form has no file; accepted are 1 to 1,000 image files.")

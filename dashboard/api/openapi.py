@@ -15,6 +15,7 @@ _REF = "#/components/schemas/{model}"
 _JSON = "application/json"
 _MEANINGS = {
     400: "A parameter or an input cannot be used (`bad_query`, `bad_input`)",
+    403: "Only editors may do this (`not_allowed`)",
     404: "There is no such run (`run_not_found`)",
     413: "The body is larger than VITRINE_MAX_UPLOAD_MB",
     415: "The body is neither JSON nor a multipart form",
@@ -22,6 +23,9 @@ _MEANINGS = {
     503: "The tracking store, the back office or the inference process does not answer, or is busy",
     500: "Something unexpected; the message holds the number under which it was recorded",
 }
+
+
+_PATH_PARTS = {"run_id": "MLflow's run id", "flag_id": "A flag's id", "job_id": "The id of a batch"}
 
 
 @dataclass(frozen=True)
@@ -97,9 +101,7 @@ def _operation(route: Route, schemas: dict[type, dict[str, Any]]) -> dict[str, A
 def _path_parameters(route: Route) -> list[dict[str, Any]]:
     names = [part[1:-1] for part in route.path.split("/") if part.startswith("{")]
     text = {"type": "string"}
-    return [
-        {"name": n, "in": "path", "required": True, "description": "MLflow's run id", "schema": text} for n in names
-    ]
+    return [{"name": n, "in": "path", "required": True, "description": _PATH_PARTS[n], "schema": text} for n in names]
 
 
 def _query_parameters(route: Route) -> list[dict[str, Any]]:

@@ -55,7 +55,7 @@ class FilterQuery(Query):
 class PerformanceFilter(FilterQuery):
     """Which rows to measure."""
 
-    slice: str = Field("", max_length=1000, description="The name of a slice: only its rows are measured.")
+    slice: str = Field("", max_length=1000, description="The name of a slice: only its rows are used.")
 
 
 class CurvesFilter(PerformanceFilter):
@@ -69,7 +69,7 @@ class CurvesFilter(PerformanceFilter):
     fn: str = Field("1", max_length=40, description="What a false negative costs.")
 
 
-class DataPageQuery(FilterQuery):
+class DataPageQuery(PerformanceFilter):
     """Which rows to return, and in which order."""
 
     sort: str = Field("", max_length=1000, description="Column to sort by; the table's own order without it.")

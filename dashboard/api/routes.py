@@ -82,9 +82,10 @@ def data(services: Services, query: queries.DataPageQuery, run_id: str) -> shape
     return documents.data_document(row_page(services, DataQuery(run=run_id, **query.model_dump())))
 
 
-def columns(services: Services, query: queries.FilterQuery, run_id: str) -> shapes.ColumnsDocument:
+def columns(services: Services, query: queries.PerformanceFilter, run_id: str) -> shapes.ColumnsDocument:
     """The evaluated table at a glance: each column's role, distribution and missing values; the Data page's summary."""
-    return documents.columns_document(data_report(services, DataQuery(run=run_id, filter=query.filter)), query.filter)
+    report = data_report(services, DataQuery(run=run_id, filter=query.filter, slice=query.slice))
+    return documents.columns_document(report, query.filter)
 
 
 def predict(services: Services, query: queries.PredictQuery, run_id: str) -> shapes.PredictDocument:
@@ -134,7 +135,7 @@ ROUTES = (
         "GET",
         "/runs/{run_id}/columns",
         columns,
-        queries.FilterQuery,
+        queries.PerformanceFilter,
         shapes.ColumnsDocument,
         (400, 404, 422, 503),
     ),

@@ -24,9 +24,11 @@ class Example:
 
 
 def find_examples(
-    tables: Tables, evaluation: Evaluation, columns: Sequence[str], each: int = _EACH
+    tables: Tables, evaluation: Evaluation, columns: Sequence[str], each: int = _EACH, where: str = "true"
 ) -> dict[str, tuple[Example, ...]]:
     """At most `each` rows per kind, the same on every call; kinds that have no rows are left out.
+
+    `where` is checked SQL of the rows to choose from.
 
     Classes: "correct" (of different labels), "wrong" (highest score first), "least certain" (smallest difference
     between the two highest scores). Numbers: "closest" and "furthest off" by absolute error.
@@ -35,15 +37,15 @@ def find_examples(
     types = tables.columns(path)
     shown = ", ".join(f"{_value(name, types[name])} AS {quoted(f'v{i}')}" for i, name in enumerate(columns))
     texts = f"{class_text(quoted(label), types[label])} AS y, {class_text(quoted(prediction), types[prediction])} AS p"
-    base = f"SELECT file_row_number AS i, {texts}, {_scores(evaluation, types)} FROM {source(path, numbered=True)}"
+    rows = source(path, numbered=True)
+    base = f"SELECT file_row_number AS i, {texts}, {_scores(evaluation, types)} FROM {rows} WHERE {where}"
     found = {}
-    for kind, (where, order) in _KINDS[evaluation.task == "regression"].items():
-        chosen = f"SELECT i, y, p FROM ({base}) WHERE y IS NOT NULL AND {where} ORDER BY {order}, i LIMIT {each}"
-        rows = tables.query(
-            f"SELECT c.i, c.y, c.p, {shown} FROM ({chosen}) c JOIN {source(path, numbered=True)} t"
-            f" ON c.i = t.file_row_number ORDER BY c.i"
+    for kind, (condition, order) in _KINDS[evaluation.task == "regression"].items():
+        chosen = f"SELECT i, y, p FROM ({base}) WHERE y IS NOT NULL AND {condition} ORDER BY {order}, i LIMIT {each}"
+        chosen_rows = tables.query(
+            f"SELECT c.i, c.y, c.p, {shown} FROM ({chosen}) c JOIN {rows} t ON c.i = t.file_row_number ORDER BY c.i"
         ).to_pylist()
-        found[kind] = tuple(_example(row, columns) for row in rows)
+        found[kind] = tuple(_example(row, columns) for row in chosen_rows)
     return {kind: rows for kind, rows in found.items() if rows}
 
 

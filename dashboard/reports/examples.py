@@ -1,44 +1,96 @@
 """Examples to try on a run's model: rows of its evaluation by outcome."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
 from dashboard.cache import cache_key
+from dashboard.flags import Flag, FlagFilter
 from dashboard.inference.cards import ModelCard, model_card
 from dashboard.metrics.examples import Example, find_examples
-from dashboard.reports.inputs import data_uri, evaluation_of, input_columns, tables_of
+from dashboard.reports.inputs import InferenceQuery, data_uri, evaluation_of, input_columns, tables_of
 from dashboard.reports.row_pages import subject_of
+from dashboard.reports.selection import condition_of, selection_of
 from dashboard.services import Services
 from mlflow_runs.records import Evaluation
 
 _THUMB = 96
+_FLAGGED = 8
 
 
 @dataclass(frozen=True)
 class ExampleLink:
-    """An example to click: its row, a short title or a thumbnail, its label and what the run predicted."""
+    """An example to click: the query's parameter that asks for it, a short title or a thumbnail, what is known of it.
 
-    row: int
+    `label` is the recorded or corrected label, `prediction` what the model said then ("" where nobody recorded it).
+    """
+
+    parameter: str
+    value: str
     title: str
     image: str | None
     label: str
     prediction: str
 
+    @property
+    def about(self) -> str:
+        """Where it comes from, in words."""
+        return f"{self.parameter} {self.value}" if self.parameter in ("row", "file") else "flagged input"
 
-def inference_examples(services: Services, run_id: str) -> dict[str, tuple[ExampleLink, ...]]:
-    """Rows of the evaluation by kind ("correct", "wrong", "least certain"); empty where the rows are no inputs."""
-    run = services.runs.run(run_id)
-    evaluation = evaluation_of(services, run_id)
-    if run.model_info is None or evaluation is None or not input_columns(model_card(run), evaluation):
+    @property
+    def spoken(self) -> str:
+        """Everything in a sentence, for a tooltip."""
+        said = f", recorded prediction {self.prediction}" if self.prediction else ""
+        return f"{self.about.capitalize()}: label {self.label}{said}"
+
+
+Examples = dict[str, tuple[ExampleLink, ...]]
+
+
+def inference_examples(services: Services, query: InferenceQuery) -> Examples:
+    """What there is to try, by kind: rows of the evaluation ("correct", "wrong", ...), "flagged" inputs."""
+    run = services.runs.run(query.run)
+    if run.model_info is None:
         return {}
-    key = cache_key("examples", 1, subject_of(evaluation), (run_id, run.model_info.model_id))
-    return services.cache.compute(key, lambda: _examples(services, model_card(run), evaluation)).value
+    card = model_card(run)
+    return {**_rows(services, card, query), **_flagged(services, card)}
 
 
-def _examples(services: Services, card: ModelCard, evaluation: Evaluation) -> dict[str, tuple[ExampleLink, ...]]:
+def _rows(services: Services, card: ModelCard, query: InferenceQuery) -> Examples:
+    """Rows of the evaluation, of one slice if the query names it; none where they are no inputs of the model."""
+    evaluation = evaluation_of(services, query.run)
+    if evaluation is None or not input_columns(card, evaluation):
+        return {}
+    chosen = selection_of(services, evaluation, slice_=query.slice)
+    where = condition_of(tables_of(services), evaluation, chosen) if query.slice else "true"
+    key = cache_key("examples", 2, subject_of(evaluation), (query.run, card.model_id, where))
+    return services.cache.compute(key, lambda: _examples(services, card, evaluation, where)).value
+
+
+def _flagged(services: Services, card: ModelCard) -> Examples:
+    """What people flagged on any version of the model, newest first, corrected ones before others."""
+    found, _ = services.flags.find(FlagFilter(model=card.name), 50)
+    usable = [flag for flag in found if bool(flag.picture) == (card.kind == "image")]
+    chosen = sorted(usable, key=lambda flag: not flag.corrected)[:_FLAGGED]
+    return {"flagged": tuple(_flag_link(services, flag) for flag in chosen)} if chosen else {}
+
+
+def _flag_link(services: Services, flag: Flag) -> ExampleLink:
+    output = json.loads(flag.output)
+    said = str(output.get("label", output.get("value", "")))
+    corrected = (
+        str(json.loads(flag.corrected)) if flag.corrected else f"{said} is {flag.verdict}" if said else flag.verdict
+    )
+    given = json.loads(flag.input) if flag.input else ""
+    words = ", ".join(f"{k} {v}" for k, v in list(given.items())[:3]) if isinstance(given, dict) else str(given)
+    image = data_uri(services.flags.picture(flag.id), _THUMB) if flag.picture else None
+    return ExampleLink("flag", flag.id, words[:160], image, corrected, said if flag.corrected else "")
+
+
+def _examples(services: Services, card: ModelCard, evaluation: Evaluation, where: str) -> Examples:
     column = next(iter(input_columns(card, evaluation).values()))
     shown = tuple(input_columns(card, evaluation).values())[:3] if card.kind == "table" else (column,)
-    found = find_examples(tables_of(services), evaluation, shown)
+    found = find_examples(tables_of(services), evaluation, shown, where=where)
     return {kind: tuple(_link(card, example) for example in rows) for kind, rows in found.items() if rows}
 
 
@@ -46,7 +98,7 @@ def _link(card: ModelCard, example: Example) -> ExampleLink:
     first = next(iter(example.values.values()))
     image = data_uri(bytes(first), _THUMB) if card.kind == "image" and isinstance(first, bytes) else None
     title = "" if image else ", ".join(_shown(name, value, card) for name, value in example.values.items())
-    return ExampleLink(example.row, title[:160], image, example.label, example.prediction)
+    return ExampleLink("row", str(example.row), title[:160], image, example.label, example.prediction)
 
 
 def _shown(name: str, value: Any, card: ModelCard) -> str:

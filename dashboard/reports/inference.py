@@ -13,6 +13,7 @@ from dashboard.metrics.summary import ColumnSummary, summarize
 from dashboard.metrics.tables import source
 from dashboard.reports.inputs import Given, data_uri, evaluation_of, input_columns, read_input, tables_of
 from dashboard.reports.inputs import InferenceQuery as InferenceQuery
+from dashboard.reports.picture import Picture, answered_picture
 from dashboard.reports.row_pages import subject_of
 from dashboard.reports.unknown import Unknown, unknown_of
 from dashboard.services import Services
@@ -56,6 +57,7 @@ class InferenceAnswer:
     truth: str | None = None
     number: float | None = None
     unknown: Unknown = Unknown()
+    picture: Picture | None = None
 
 
 def inference_form(services: Services, query: InferenceQuery) -> InferenceForm:
@@ -94,7 +96,10 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     truth = _truth(services, query.run, given.row) if given.row else given.truth
     number = float(truth) if isinstance(truth, int | float) and not isinstance(truth, bool) else None
     row = int(query.row) if given.row else None
-    return InferenceAnswer(answer, given.source, row, None if truth is None else class_name(truth), number, unknown)
+    picture = answered_picture(services, answer.predictions[0], given.value)
+    return InferenceAnswer(
+        answer, given.source, row, None if truth is None else class_name(truth), number, unknown, picture
+    )
 
 
 def class_name(value: Any) -> str:

@@ -1,4 +1,4 @@
-"""The slices of a run that do not come with it: those saved for its model, and those found in its rows."""
+"""The slices of a run that do not come with it: those saved for its model, flagged rows, those found in its rows."""
 
 from typing import TYPE_CHECKING
 
@@ -13,6 +13,7 @@ from mlflow_runs.records import Evaluation, Problem
 if TYPE_CHECKING:
     from dashboard.services import Services
 
+FLAGGED = "flagged"
 # beyond this, looking for duplicates and label errors is a background job's work
 LOOKED_AT_ONCE = 200_000
 
@@ -20,7 +21,8 @@ LOOKED_AT_ONCE = 200_000
 def named_slices(services: "Services", evaluation: Evaluation) -> tuple[tuple[Slice, ...], tuple[Problem, ...]]:
     """Saved slices (kind "saved") and found ones ("found"), with what cannot be used of them."""
     saved, problems = saved_slices(services, evaluation)
-    return (*saved, *found_slices(services, evaluation)), problems
+    flagged, more = flagged_slice(services, evaluation)
+    return (*saved, *flagged, *found_slices(services, evaluation)), (*problems, *more)
 
 
 def saved_slices(services: "Services", evaluation: Evaluation) -> tuple[tuple[Slice, ...], tuple[Problem, ...]]:
@@ -55,3 +57,16 @@ def found_slices(services: "Services", evaluation: Evaluation) -> tuple[Slice, .
     if found is None and evaluation.n_rows <= LOOKED_AT_ONCE:
         found = find_rows(tables, evaluation)
     return tuple(found or ())
+
+
+def flagged_slice(services: "Services", evaluation: Evaluation) -> tuple[tuple[Slice, ...], tuple[Problem, ...]]:
+    """The flagged rows of a run's evaluation as a slice, none where nothing was flagged."""
+    try:
+        rows = services.flags.rows(evaluation.run_id, evaluation.digest)
+    except StateUnavailable as exc:
+        return (), (Problem("flags", str(exc)),)
+    if not rows:
+        return (), ()
+    condition = f"(file_row_number IN ({', '.join(map(str, rows))}))"
+    about = "Rows whose live answer someone flagged as right, wrong or unsure on the Inference page."
+    return (Slice(FLAGGED, "found", about, "", condition),), ()

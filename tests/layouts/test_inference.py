@@ -83,7 +83,7 @@ def test_a_run_without_a_model_says_how_to_log_one():
 
 
 def test_an_example_is_a_link_to_its_row_and_drops_other_inputs():
-    links = {"wrong": (ExampleLink(7, HOSTILE, None, "1.0", "2.456789"),)}
+    links = {"wrong": (ExampleLink("row", "7", HOSTILE, None, "1.0", "2.456789"),)}
     tree = inference.render_examples(links, InferenceQuery(run="r1", text="mine", row="7"))
     (link,) = parts_of(tree, "A")
     assert link.href == "/inference?run=r1&row=7"

@@ -184,7 +184,7 @@ def test_what_the_form_shows_gives_the_same_answer_when_sent_back(services, stor
 
 def test_every_example_can_be_asked(services, store):
     run = store["runs"]["table"]
-    found = inference_examples(services, run)
+    found = inference_examples(services, InferenceQuery(run))
     assert set(found) == {"wrong"}
     for link in found["wrong"]:
         assert inference_answer(services, InferenceQuery(run=run, row=str(link.row))).truth == link.label

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dashboard.cache import ResultCache
+from dashboard.flags import Flags
 from dashboard.predictions import Predictions
 from dashboard.settings import Settings
 from dashboard.state import State
@@ -27,6 +28,11 @@ class House:
     cache: ResultCache
     state: State
     writer: IndexWriter
+
+    @property
+    def flags(self) -> Flags:
+        """Flags of this data folder."""
+        return Flags(self.settings.state_url)
 
     def add(self, run_id: str, data: Any = None, task: Any = "classification", **changes: Any) -> Evaluation | None:
         """A run, and its evaluation where there are data; `start` orders runs, `model` groups them."""

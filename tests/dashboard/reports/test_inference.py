@@ -120,7 +120,7 @@ def test_values_of_the_query_fill_the_form(services):
 
 def test_a_run_without_model_has_no_form_and_no_examples(services):
     assert inference_form(services, InferenceQuery(run="bare")).card is None
-    assert inference_examples(services, "bare") == {}
+    assert inference_examples(services, InferenceQuery("bare")) == {}
     with pytest.raises(ModelUnavailable, match="holds no model"):
         inference_answer(services, InferenceQuery(run="bare", text="x"))
 
@@ -186,8 +186,8 @@ def test_an_upload_that_is_no_text_or_too_long_is_told(services):
 
 
 def test_examples_are_rows_by_outcome(services):
-    found = inference_examples(services, "text")
-    assert {kind: {link.row for link in links} for kind, links in found.items()} == {
+    found = inference_examples(services, InferenceQuery("text"))
+    assert {kind: {int(link.value) for link in links} for kind, links in found.items()} == {
         "correct": {0, 2, 3},
         "wrong": {1},
         "least certain": {0, 1, 2, 3},
@@ -197,9 +197,9 @@ def test_examples_are_rows_by_outcome(services):
 
 
 def test_examples_are_computed_once_and_pictures_become_thumbnails(services):
-    inference_examples(services, "image")
+    inference_examples(services, InferenceQuery("image"))
     before = services.cache.counters()["computed/examples"]
-    links = inference_examples(services, "image")["correct"]
+    links = inference_examples(services, InferenceQuery("image"))["correct"]
     assert services.cache.counters()["computed/examples"] == before
     head, _, body = links[0].image.partition(",")
     assert head == "data:image/png;base64"
@@ -207,7 +207,7 @@ def test_examples_are_computed_once_and_pictures_become_thumbnails(services):
 
 
 def test_rows_that_are_no_input_of_the_model_give_no_examples(services):
-    assert inference_examples(services, "other") == {}
+    assert inference_examples(services, InferenceQuery("other")) == {}
 
 
 def test_the_least_certain_row_comes_from_the_scores(services):

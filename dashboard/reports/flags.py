@@ -1,0 +1,189 @@
+"""Flags on the pages: how an answer can be corrected, keeping a flag, taking it back, the list of flags."""
+
+import json
+import math
+import time
+import uuid
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING, Any, Literal
+
+from dashboard.access.users import require_editor
+from dashboard.errors import BadInput, BadQuery
+from dashboard.flags import VERDICTS, Flag, FlagFilter
+from dashboard.inference.cards import ModelCard, model_card
+from dashboard.inference.outputs import Prediction
+from dashboard.reports.inputs import Given, InferenceQuery, data_uri, evaluation_of, read_input
+
+if TYPE_CHECKING:
+    from dashboard.services import Services
+
+PAGE = 20
+_THUMB = 48
+_MANY = 10_000
+
+
+@dataclass(frozen=True)
+class FlagsQuery:
+    """Which flags: those of a run, or with `scope` "model" those of every version of its model."""
+
+    run: str = ""
+    scope: str = "run"
+    verdict: str = ""
+    search: str = ""
+    offset: int = 0
+
+
+@dataclass(frozen=True)
+class ListedFlag:
+    """A flag with a thumbnail where its input is a picture."""
+
+    flag: Flag
+    image: str | None
+
+
+@dataclass(frozen=True)
+class FlagsReport:
+    """One page of flags, newest first."""
+
+    query: FlagsQuery
+    flags: tuple[ListedFlag, ...]
+    total: int
+
+
+@dataclass(frozen=True)
+class FlagOffer:
+    """How an answer can be corrected: a class of `choices` (any text where there are none), a number, or JSON."""
+
+    kind: Literal["class", "number", "json"]
+    choices: tuple[str, ...] = ()
+
+
+def flag_offer(services: "Services", run_id: str, card: ModelCard, prediction: Prediction) -> FlagOffer:
+    """What fits the answer that was given."""
+    if prediction.value is not None:
+        return FlagOffer("number")
+    if prediction.label is None:
+        return FlagOffer("json")
+    evaluation = evaluation_of(services, run_id)
+    known = (*card.classes, *(evaluation.classes if evaluation else ()), *prediction.probabilities)
+    return FlagOffer("class", tuple(dict.fromkeys(known)))
+
+
+def flag_answer(services: "Services", query: InferenceQuery, verdict: str, corrected: Any, reason: str) -> Flag:
+    """Keep a flag of the answer to the page's input; on return it is durable."""
+    given = read_input(services, model_card(services.runs.run(query.run)), query)
+    if given is None:
+        raise BadInput("There is no answer to flag yet; ask the model first.")
+    return flag_given(services, query.run, given, int(query.row) if given.row else None, verdict, corrected, reason)
+
+
+def flag_given(
+    services: "Services", run_id: str, given: Given, row: int | None, verdict: str, corrected: Any, reason: str
+) -> Flag:
+    """Keep a flag of the model's answer to one input. Raises NotAllowed, BadInput, or what a prediction raises."""
+    author = require_editor("flag answers").name or "anonymous"
+    if verdict not in VERDICTS:
+        raise BadInput(f"Choose a verdict first: {', '.join(VERDICTS)}." if not verdict else _no_verdict(verdict))
+    answer = services.inference.predict(run_id, [given.value])
+    prediction, card = answer.predictions[0], answer.model
+    said = _corrected(flag_offer(services, run_id, card, prediction), corrected)
+    picture = given.value if isinstance(given.value, bytes) else b""
+    evaluation = evaluation_of(services, run_id) if row is not None else None
+    flag = Flag(
+        id=uuid.uuid4().hex,
+        run_id=run_id,
+        model=card.name,
+        version=card.version or "",
+        model_id=card.model_id,
+        verdict=verdict,
+        corrected="" if said is None else _json(said),
+        reason=str(reason or "").replace("\0", "").strip(),
+        author=author,
+        created=time.time(),
+        input="" if picture else _json(given.value),
+        output=_json(answer_facts(prediction)),
+        source=given.source,
+        row=row if evaluation else None,
+        digest=evaluation.digest if evaluation else "",
+    )
+    kept = services.flags.add(flag, picture)
+    services.predictions.tell_flags()
+    return kept
+
+
+def _no_verdict(verdict: str) -> str:
+    return f"The verdict {verdict[:40]!r} is none of {', '.join(VERDICTS)}."
+
+
+def answer_facts(prediction: Prediction) -> dict[str, Any]:
+    """What an answer holds, as JSON can carry it; the raw output only where there is nothing else."""
+    values = {item.name: getattr(prediction, item.name) for item in fields(prediction)}
+    told = {name: value for name, value in values.items() if value not in (None, {}, (), []) and name != "raw"}
+    told = {name: f"{len(value)} bytes" if isinstance(value, bytes) else value for name, value in told.items()}
+    return told or {"raw": prediction.raw}
+
+
+def _corrected(offer: FlagOffer, given: Any) -> Any:
+    """The correction as JSON value, None for none; BadInput names what is accepted."""
+    if given is None or (isinstance(given, str) and not given.strip()):
+        return None
+    if offer.kind == "number":
+        with suppress(ValueError, TypeError):
+            if math.isfinite(number := float(given)):
+                return number
+        raise BadInput(f"The corrected value {str(given)[:40]!r} is not a number such as 3.5.")
+    if offer.kind == "class":
+        if offer.choices and str(given) not in offer.choices:
+            names = ", ".join(repr(name) for name in offer.choices[:12])
+            raise BadInput(f"The corrected class {str(given)[:60]!r} is none of {names}.")
+        return str(given)
+    if not isinstance(given, str):
+        return given
+    try:
+        return json.loads(given)
+    except (ValueError, RecursionError) as exc:
+        raise BadInput(f"The correction {given[:60]!r} is not JSON such as {_BOX}.") from exc
+
+
+_BOX = '[{"label": "7", "x": 4, "y": 8, "w": 12, "h": 16}]'
+
+
+def _json(value: Any) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str)
+
+
+def undo_flag(services: "Services", flag_id: str) -> Flag:
+    """Take a flag back, here and in MLflow; returns what it was."""
+    require_editor("take flags back")
+    flag = services.flags.flag(flag_id)
+    services.flags.undo(flag_id)
+    services.predictions.tell_flags()
+    return flag
+
+
+def flags_report(services: "Services", query: FlagsQuery, limit: int = PAGE) -> FlagsReport:
+    """One page of flags of a run, or of its model."""
+    found, total = services.flags.find(filter_of(services, query), limit, query.offset)
+    return FlagsReport(query, tuple(ListedFlag(flag, _thumb(services, flag)) for flag in found), total)
+
+
+def filter_of(services: "Services", query: FlagsQuery) -> FlagFilter:
+    """The query as the state database takes it; BadQuery for an unknown scope."""
+    if query.scope not in ("run", "model"):
+        raise BadQuery(f"scope={query.scope[:40]!r} is neither run nor model")
+    model = services.runs.run(query.run).model
+    about = {"run_id": query.run} if query.scope == "run" else {"model": model}
+    return FlagFilter(**about, verdict=query.verdict, search=query.search.strip())
+
+
+def all_flags(services: "Services", query: FlagsQuery) -> Sequence[Flag]:
+    """Every flag that the query means, newest first."""
+    return services.flags.find(filter_of(services, query), _MANY)[0]
+
+
+def _thumb(services: "Services", flag: Flag) -> str | None:
+    with suppress(BadInput):
+        return data_uri(services.flags.picture(flag.id), _THUMB) if flag.picture else None
+    return None
