@@ -12,7 +12,7 @@ from dashboard.metrics.columns import class_text, quoted, string
 from dashboard.metrics.tables import Tables, source
 from mlflow_runs.records import Evaluation, Roles
 
-LONGEST_PAGE = 200
+LONGEST_PAGE = 1000
 _SAFE_INTEGER = 2**53
 _SIGNATURES = {b"\x89PNG\r\n\x1a\n": "image/png", b"\xff\xd8\xff": "image/jpeg", b"GIF8": "image/gif"}
 

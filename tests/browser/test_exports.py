@@ -53,3 +53,13 @@ def test_a_wrong_query_is_a_sentence(demo):
     assert "nonsense" in caught.value.read().decode()
     with pytest.raises(urllib.error.HTTPError, match="404"):
         table(demo, "nothing", f"run={run}")
+
+
+def test_a_figure_can_be_had_as_svg(open_page, demo):
+    page = open_page(f"/performance?run={newest(demo, 'diabetes-progression')['run_id']}")
+    figure = page.locator(".js-plotly-plot").first
+    figure.hover()
+    with page.expect_download(timeout=20_000) as download:
+        figure.get_by_title("Download figure as SVG").click()
+    assert download.value.suggested_filename == "vitrine.svg"
+    assert download.value.path().read_text().lstrip().startswith("<svg")

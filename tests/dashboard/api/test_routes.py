@@ -170,6 +170,10 @@ def test_data_is_paged_sorted_and_filtered(api):
     large = table[table["mean radius"] > 20]["mean radius"].sort_values(ascending=False)
     assert page["total"] == len(large) and (page["offset"], page["limit"]) == (1, 2)
     assert [row["mean radius"] for row in page["rows"]] == large.iloc[1:3].tolist()
+    sliced = api.client.get(api.path("classification", "/data?slice=tiny&limit=1000")).json
+    assert (sliced["total"], [row["id"] for row in sliced["rows"]]) == (3, [0, 1, 2])
+    assert api.client.get(api.path("classification", "/columns?slice=tiny")).json["n"] == 3
+    assert len(api.client.get(api.path("classification", "/data?limit=1000")).json["rows"]) == len(table)
     beyond = api.client.get(api.path("classification", "/data?offset=100000")).json
     assert beyond["rows"] == [] and beyond["total"] == len(table)
 
