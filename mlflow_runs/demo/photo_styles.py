@@ -2,6 +2,7 @@
 
 import io
 from functools import partial
+from importlib.resources import as_file, files
 from typing import Any
 
 import mlflow.pytorch
@@ -12,7 +13,7 @@ from mlflow.models import ModelSignature
 from mlflow.types import Schema, TensorSpec
 from numpy.typing import NDArray
 from PIL import Image
-from sklearn.datasets import load_sample_images
+from sklearn.datasets import load_sample_image
 from torch import Tensor, nn
 
 from mlflow_runs.demo import effects
@@ -23,6 +24,8 @@ from mlflow_runs.demo.task import DemoTask, Split, Trained, Version
 
 SEED, WIDTH, PIXELS, RATE, SIDE = 3, 32, 2048, 0.015, 9
 TRAINED = 480  # columns of 640: the networks never see the rest, on which they are measured
+PHOTOGRAPHS = ("china.jpg", "flower.jpg")
+OUTPUT = {"kind": "image"}
 STYLES: dict[str, tuple[Effect, str]] = {
     "pencil": (effects.pencil, "A pencil drawing: colour dodge with the blurred negative."),
     "watercolour": (effects.watercolour, "Watercolour: calm pale areas with darker rims."),
@@ -38,10 +41,10 @@ STYLES: dict[str, tuple[Effect, str]] = {
 
 def load() -> Split:
     """The left three quarters of two photographs to learn from, the right quarter to measure on."""
-    found = load_sample_images()
-    names = [str(name).rpartition("/")[2].removesuffix(".jpg") for name in found.filenames]
+    photos = [load_sample_image(name) for name in PHOTOGRAPHS]
+    names = [name.removesuffix(".jpg") for name in PHOTOGRAPHS]
     left, right = (
-        pd.DataFrame({"id": names, "image": [png(np.ascontiguousarray(photo[:, part])) for photo in found.images]})
+        pd.DataFrame({"id": names, "image": [png(np.ascontiguousarray(photo[:, part])) for photo in photos]})
         for part in (slice(TRAINED), slice(TRAINED, None))
     )
     return Split(left, right, right.head(0))
@@ -128,11 +131,14 @@ def _figures(rows: pd.DataFrame, model: nn.Module, effect: Effect) -> pd.DataFra
 
 def example() -> NDArray[np.float32]:
     """Two small cuts of the photographs, as the networks take them: (2, 3, 24, 32), values 0 to 1."""
-    cuts = [photo[200:224, 300:332] for photo in load_sample_images().images]
+    cuts = [load_sample_image(name)[200:224, 300:332] for name in PHOTOGRAPHS]
     return (np.stack(cuts).transpose(0, 3, 1, 2) / np.float32(255)).astype(np.float32)
 
 
 def _log(model: nn.Module) -> Any:
+    for name in PHOTOGRAPHS:  # whole, to be tried on the Inference page
+        with as_file(files("sklearn.datasets.images") / name) as path:
+            mlflow.log_artifact(str(path), "examples")
     pictures = Schema([TensorSpec(np.dtype(np.float32), (-1, 3, -1, -1))])
     return mlflow.pytorch.log_model(
         model,
@@ -142,9 +148,6 @@ def _log(model: nn.Module) -> Any:
         pip_requirements=pinned("torch", "numpy"),
         metadata={"do_rescale": True, "rescale_factor": 1 / 255, "size": {"shortest_edge": 400}, "output": OUTPUT},
     )
-
-
-OUTPUT = {"kind": "image"}
 
 
 def _version(name: str, age_days: float, steps: int) -> Version:
