@@ -147,6 +147,7 @@
       if (panel !== this) return;
       const old = this.picture();
       if (old) URL.revokeObjectURL(old.src);
+      if (fresh.naturalWidth < 32) fresh.className = "small-picture";
       home.replaceChildren(fresh);
     }
     /* the query takes the numbers, shortened so that the address stays readable */
