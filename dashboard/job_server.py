@@ -11,25 +11,20 @@ import select
 import signal
 import socket
 import time
-import traceback
 from collections import OrderedDict
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any
 
-from dashboard import processes
+from dashboard import job_process, processes
+from dashboard.job_process import KILL_AFTER
 from dashboard.job_wire import PATIENCE, read_request
 
 _log = logging.getLogger(__name__)
-_KILL_AFTER = 1.0
 _REMEMBERED = 2000
 MAX_WAITING = 200
-
-
-class JobStopped(BaseException):
-    """Raised inside a job that is told to stop, so that it lets go of its locks on the way out."""
 
 
 @dataclass
@@ -143,54 +138,32 @@ class JobServer:
             self._fork(job, listener)
 
     def _fork(self, job: Job, listener: socket.socket) -> None:
-        arrange = processes.die_with_parent(signal.SIGKILL)
-        pid = os.fork()
-        if pid == 0:
-            self._be_child(job, listener, arrange)
-        job.pid, job.deadline = pid, time.monotonic() + self._timeout
+        job.pid = job_process.fork(lambda: self._work(job.body, job.waited), listener.close)
+        job.deadline = time.monotonic() + self._timeout
         self._running[job.id] = job
-
-    def _be_child(self, job: Job, listener: socket.socket, arrange: Callable[[], None]) -> NoReturn:
-        status = 1
-        try:
-            try:
-                arrange()
-                os.setsid()
-                listener.close()
-                _job_signals()
-                self._work(job.body, job.waited)
-                status = 0
-            except JobStopped:
-                status = 128 + signal.SIGTERM
-            finally:
-                if status == 1:
-                    traceback.print_exc()
-        finally:  # twice, because a signal may arrive inside the first one; the child must never return from here
-            os._exit(status)
 
     def _reap(self) -> None:
         for job in list(self._running.values()):
-            pid, status = os.waitpid(job.pid, os.WNOHANG)
-            if pid:
-                processes.signal_group(job.pid, signal.SIGKILL)
+            status = job_process.ended(job.pid)
+            if status is not None:
                 del self._running[job.id]
-                self._remember(job.id, job.reason or _ending(os.waitstatus_to_exitcode(status)))
+                self._remember(job.id, job.reason or job_process.ending(status))
 
     def _enforce(self) -> None:
         now = time.monotonic()
         for job in list(self._running.values()):
             if job.kill_at and job.kill_at <= now:
                 processes.signal_group(job.pid, signal.SIGKILL)
-                job.kill_at = now + _KILL_AFTER
+                job.kill_at = now + KILL_AFTER
             elif not job.kill_at and job.deadline <= now:
-                self._stop(job.id, f"it was stopped after {self._timeout:g} s, the longest time a job may run")
+                self._stop(job.id, job_process.too_long(self._timeout))
 
     def _stop(self, job_id: str, reason: str) -> None:
         if self._waiting.pop(job_id, None) is not None:
             self._remember(job_id, reason)
         job = self._running.get(job_id)
         if job is not None and not job.kill_at:
-            job.reason, job.kill_at = reason, time.monotonic() + _KILL_AFTER
+            job.reason, job.kill_at = reason, time.monotonic() + KILL_AFTER
             processes.signal_group(job.pid, signal.SIGTERM)
 
     def _remember(self, job_id: str, reason: str) -> None:
@@ -201,27 +174,8 @@ class JobServer:
     def _stop_all(self) -> None:
         for job in list(self._running.values()):
             self._stop(job.id, "the job server was stopped")
-        deadline = time.monotonic() + 2 * _KILL_AFTER
+        deadline = time.monotonic() + 2 * KILL_AFTER
         while self._running and time.monotonic() < deadline:
             self._reap()
             self._enforce()
             time.sleep(0.02)
-
-
-def _job_signals() -> None:
-    signal.set_wakeup_fd(-1)
-    signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _stop_job)
-
-
-def _stop_job(*_: object) -> None:
-    raise JobStopped
-
-
-def _ending(status: int) -> str:
-    if status == 0:
-        return "it ended without leaving a result"
-    if status < 0:
-        return f"its process was killed ({signal.Signals(-status).name}; often the machine ran out of memory)"
-    return f"its process ended with status {status}"

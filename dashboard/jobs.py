@@ -12,7 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import diskcache
 from dash._utils import to_json
@@ -62,16 +62,17 @@ class JobFunction:
 
 
 class JobStore:
-    """Results, progress and side updates of jobs as JSON text, private to the server's user, never evicted."""
+    """Results, progress and side updates of jobs as JSON text, private to the server's user, never evicted.
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    `opened` gives what they are kept in: a diskcache, or what has the same few operations.
+    """
+
+    def __init__(self, opened: Callable[[], Any]) -> None:
+        self._opened = opened
 
     @cached_property
-    def _disk(self) -> diskcache.Cache:
-        self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder.chmod(0o700)
-        return diskcache.Cache(str(self._folder), eviction_policy="none")
+    def _disk(self) -> Any:
+        return self._opened()
 
     def set(self, key: str, value: Any) -> None:
         """What Dash's job function calls for results, progress and set_props; a value that is not JSON is an error."""
@@ -106,16 +107,46 @@ class JobStore:
         self._disk.delete(key)
 
 
+def job_folder(folder: Path) -> diskcache.Cache:
+    """The diskcache in a private folder that keeps what jobs leave."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    folder.chmod(0o700)
+    return diskcache.Cache(str(folder), eviction_policy="none")
+
+
+class JobDesk(Protocol):
+    """Where jobs are handed in and asked about; what goes wrong on the way is an OSError or a ValueError."""
+
+    def submit(self, job: str, kind: str, body: str) -> dict[str, Any]:
+        """Take a job in; its `state`, or refused with the `reason`."""
+
+    def ask(self, op: str, job: str) -> dict[str, Any]:
+        """Answer `status`, `cancel` or `load`, see job_wire."""
+
+
+@dataclass(frozen=True)
+class ServerDesk:
+    """The job server of this machine."""
+
+    socket: Path
+
+    def submit(self, job: str, kind: str, body: str) -> dict[str, Any]:
+        """Hand a job over; a server that is being restarted is waited for."""
+        return job_wire.ask(self.socket, {"op": "submit", "id": job, "kind": kind}, body.encode())
+
+    def ask(self, op: str, job: str) -> dict[str, Any]:
+        """Its answer at once, or none."""
+        return job_wire.ask(self.socket, {"op": op, "id": job}, patience=0.0)
+
+
 class JobManager(BaseBackgroundCallbackManager):
     """Dash's background-callback interface (4.4): a unique key per invocation, which is also the job's id.
 
     `waiting` names a component and property that show how many jobs are ahead while a job waits.
     """
 
-    def __init__(self, settings: Settings, waiting: tuple[str, str] | None = None) -> None:
-        self.store = JobStore(settings.data_dir / "jobs")
-        self.socket = settings.data_dir / "run" / "jobs.sock"
-        self._waiting = waiting
+    def __init__(self, store: JobStore, desk: JobDesk, waiting: tuple[str, str] | None = None) -> None:
+        self.store, self._desk, self._waiting = store, desk, waiting
         super().__init__(None)  # type: ignore[no-untyped-call]
 
     def build_cache_key(self, fn: Any, args: Any, cache_args_to_ignore: Any, triggered: Any) -> str:
@@ -130,9 +161,8 @@ class JobManager(BaseBackgroundCallbackManager):
     def call_job_fn(self, key: str, job_fn: JobFunction, args: Any, context: Mapping[str, Any]) -> str:
         """Hand the job to the server. What goes wrong is left as the job's result: raised here, Dash would hide it."""
         body = _to_text({"function": job_fn.key, "id": key, "args": args, "context": dict(context)})
-        header = {"op": "submit", "id": key, "kind": job_fn.key}
         try:
-            answer = job_wire.ask(self.socket, header, body.encode())
+            answer = self._desk.submit(key, job_fn.key, body)
             if answer["state"] == "refused":
                 self.store.add(key, _error(JobFailed(f"The job was not started: {answer['reason']}.")))
         except (OSError, ValueError):
@@ -248,7 +278,7 @@ class JobManager(BaseBackgroundCallbackManager):
 
     def _ask(self, op: str, job: str) -> dict[str, Any]:
         try:
-            return job_wire.ask(self.socket, {"op": op, "id": job}, patience=0.0)
+            return self._desk.ask(op, job)
         except TimeoutError:
             return {"state": "running"}
         except (OSError, ValueError):
@@ -257,7 +287,17 @@ class JobManager(BaseBackgroundCallbackManager):
 
 def background_manager(settings: Settings, waiting: tuple[str, str] | None = None) -> JobManager:
     """The manager for `Dash(background_callback_manager=...)`; opens nothing before its first use."""
-    return JobManager(settings, waiting)
+    if settings.jobs == "celery":
+        from dashboard import celery_desk  # late, because Celery and Redis are optional
+
+        return JobManager(JobStore(lambda: celery_desk.RedisShelf(settings)), celery_desk.CeleryDesk(settings), waiting)
+    store = JobStore(lambda: job_folder(settings.data_dir / "jobs"))
+    return JobManager(store, ServerDesk(job_socket(settings)), waiting)
+
+
+def job_socket(settings: Settings) -> Path:
+    """Where the job server of this data folder listens."""
+    return settings.data_dir / "run" / "jobs.sock"
 
 
 def original_error(error: Exception) -> Exception:
@@ -314,7 +354,7 @@ def main(arguments: Sequence[str]) -> None:
     if processes.thread_count() > 1:
         _log.warning("the job server forks and has %d threads: a job may hang", processes.thread_count())
     settings.folder("run")
-    job_server.JobServer(manager.socket, manager.run, settings.job_limit, settings.job_timeout).serve()
+    job_server.JobServer(job_socket(settings), manager.run, settings.job_limit, settings.job_timeout).serve()
 
 
 if __name__ == "__main__":

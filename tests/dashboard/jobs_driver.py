@@ -9,6 +9,7 @@ import time
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ class Product:
     limit: int = 2
     timeout: float = 60.0
     stock: bool = False
+    broker: str = ""
     web: subprocess.Popen[bytes] = field(init=False)
     server: subprocess.Popen[bytes] = field(init=False)
 
@@ -42,6 +44,8 @@ class Product:
             "VITRINE_JOB_LIMIT": str(self.limit),
             "VITRINE_JOB_TIMEOUT": str(self.timeout),
             "STOCK_MANAGER": "yes" if self.stock else "",
+            "VITRINE_JOBS": "celery" if self.broker else "local",
+            "VITRINE_CELERY_BROKER": self.broker,
             "OMP_NUM_THREADS": "1",
             "OPENBLAS_NUM_THREADS": "1",
         }
@@ -59,8 +63,12 @@ class Product:
         self.server = self._start("dashboard.jobs", f"{APP}:create_dash")
         wait_for(self.socket.exists, 20)
 
+    def start_celery(self, there: Callable[[], bool]) -> None:
+        self.server = self._start("dashboard.celery_worker", f"{APP}:create_dash", "--without-mingle")
+        wait_for(there, 60)
+
     def stop(self) -> None:
-        started = [self.web] if self.stock else [self.web, self.server]
+        started = [getattr(self, name) for name in ("web", "server") if hasattr(self, name)]
         for process in started:
             process.terminate()
         for process in started:

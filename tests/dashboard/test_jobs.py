@@ -13,7 +13,15 @@ from typing import Any
 import pytest
 
 from dashboard.errors import BadInput
-from dashboard.jobs import JobFailed, JobManager, JobState, JobStore, original_error
+from dashboard.jobs import (
+    JobFailed,
+    JobManager,
+    JobState,
+    JobStore,
+    background_manager,
+    job_folder,
+    original_error,
+)
 from dashboard.settings import Settings
 from tests.conftest import alive, free_port, wait_for
 from tests.dashboard.jobs_app import offered
@@ -261,7 +269,7 @@ def test_the_stock_manager_serves_the_result_of_an_abandoned_job(stock: Product)
 
 
 def test_the_store_merges_side_updates_and_keeps_the_first_verdict(tmp_path: Path) -> None:
-    store = JobStore(tmp_path / "jobs")
+    store = JobStore(lambda: job_folder(tmp_path / "jobs"))
     store.set("a-set_props", {"x": {"one": 1}})
     store.set("a-set_props", {"x": {"two": 2}, "y": {"three": 3}})
     assert store.take("a-set_props", {}) == {"x": {"one": 1, "two": 2}, "y": {"three": 3}}
@@ -272,7 +280,7 @@ def test_the_store_merges_side_updates_and_keeps_the_first_verdict(tmp_path: Pat
 
 
 def test_keys_are_never_shared(tmp_path: Path) -> None:
-    manager = JobManager(Settings(data_dir=tmp_path))
+    manager = background_manager(Settings(data_dir=tmp_path))
     assert len({manager.build_cache_key(print, [1], [], None) for _ in range(50)}) == 50
     assert not (tmp_path / "jobs").exists()
 
@@ -285,7 +293,7 @@ def test_other_errors_are_left_as_they_are() -> None:
 @pytest.fixture
 def offering(product: Product) -> JobManager:
     """What a web worker has: the door to the same job server, with the same jobs on offer."""
-    manager = JobManager(Settings(data_dir=product.data))
+    manager = background_manager(Settings(data_dir=product.data))
     manager.offer("offered", offered)
     return manager
 
