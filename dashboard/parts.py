@@ -42,10 +42,11 @@ def product_parts(settings: Settings, publish_demo: bool, development: bool = Fa
     """The processes of ARCHITECTURE.md; the demo publisher comes along when the default store is empty."""
     python = sys.executable
     hot = ("--reload",) if development else ()
+    local = settings.jobs == "local"
     web = (python, "-m", "gunicorn", "-c", "gunicorn.conf.py", *hot, "app:create_server()")
     return (
         Part("web", web, _ONE_THREAD),
-        Part("jobs", (python, "-m", "dashboard.jobs", "app:create_dash"), _ONE_THREAD),
+        *((Part("jobs", (python, "-m", "dashboard.jobs", "app:create_dash"), _ONE_THREAD),) if local else ()),
         Part("engine", (python, "-m", "dashboard.inference.engine"), after_store=True),
         *((demo_part(settings),) if publish_demo else ()),
         Part("backoffice", (python, "-m", "dashboard.backoffice"), _ONE_THREAD, after_store=True),
