@@ -19,7 +19,7 @@
     if (!root.dataset.theme) applyTheme("auto");
   });
 
-  const frame = ["embed", "theme"];
+  const frame = ["embed", "theme", "token"];
   function search(query) {
     const next = new URLSearchParams();
     const now = new URLSearchParams(window.location.search);
@@ -159,12 +159,6 @@
     if (!reply.ok) throw new Error(found.error);
     return found;
   }
-  function fromDataUri(uri) {
-    const text = window.atob(uri.slice(uri.indexOf(",") + 1));
-    const bytes = new Uint8Array(text.length);
-    for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-    return new Blob([bytes]);
-  }
   function notice(place, title, text) {
     const bold = { namespace: "dash_html_components", type: "B", props: { children: title } };
     const props = { className: "notice error", role: "alert", children: [bold, text] };
@@ -180,7 +174,8 @@
     return Number.isFinite(number) ? number : value;
   }
   /* what of a query outlives its input */
-  const kept = (query) => Object.assign({ run: query.run }, query.unknown ? { unknown: query.unknown } : {});
+  const given = new Set(["row", "text", "values", "upload", "flag", "file"]);
+  const kept = (query) => Object.fromEntries(Object.entries(query).filter(([name]) => !given.has(name)));
   /* On narrow screens the answer may be out of sight of what asked for it. */
   function showAnswer() {
     const answer = document.getElementById("inference-answer");
@@ -224,6 +219,8 @@
   const noUpdate = () => window.dash_clientside.no_update;
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     vitrine: {
+      send,
+      failed,
       /* query -> address bar (a new history entry once the page has shown something) and the shell's context */
       mirror(query) {
         const page = document.querySelector("[data-query-store]");
@@ -308,22 +305,10 @@
           send(new Blob([input]), "input").then((token) => ask({ upload: token.key })).catch(failed("inference-answer"));
         }
       },
-      /* an uploaded picture becomes the page's query */
-      uploadInput(contents, filename, query) {
-        if (!contents) return;
-        const store = window.dash_clientside.callback_context.states_list[1].id;
-        const ask = (token) => window.dash_clientside.set_props(store, { data: Object.assign(kept(query), { upload: token.key }) });
-        send(fromDataUri(contents), filename).then(ask).catch(failed("inference-answer"));
-      },
       /* the query's run, told only when it is another one: a new question must not disturb what works on the run */
       runOf(query, known) {
         const run = (query && query.run) || null;
         return run === known ? noUpdate() : run;
-      },
-      /* an uploaded file is known by its token */
-      uploadFile(contents, filename) {
-        if (!contents) return noUpdate();
-        return send(fromDataUri(contents), filename).catch((error) => { failed("batch-found")(error); return noUpdate(); });
       },
       /* the index has changed: pages hear of it once nothing is loading, the next tick tries again */
       revise(seen, current) {

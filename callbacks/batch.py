@@ -26,13 +26,6 @@ def _register_file(app: dash.Dash, store: str) -> None:
         Input(store, "data"),
         State(Batch.SUBJECT, "data"),
     )
-    app.clientside_callback(
-        ClientsideFunction("vitrine", "uploadFile"),
-        Output(Batch.FILE, "data"),
-        Input(Batch.UPLOAD, "contents"),
-        State(Batch.UPLOAD, "filename"),
-        prevent_initial_call=True,
-    )
 
 
 def _register_work(app: dash.Dash, services: Services) -> None:

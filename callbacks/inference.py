@@ -5,10 +5,10 @@ from typing import Any
 import dash
 from dash import ALL, ClientsideFunction, Input, Output, State
 
-from callbacks import batch, generator, run_picker, versions
+from callbacks import batch, detection, generator, run_picker, versions
 from callbacks import flagging as flags
 from dashboard import uploads
-from dashboard.reports.examples import inference_examples
+from dashboard.reports.examples import example_slices, inference_examples
 from dashboard.reports.inference import InferenceQuery, inference_answer, inference_form
 from dashboard.reports.query import from_params
 from dashboard.services import Services
@@ -27,6 +27,7 @@ def register(app: dash.Dash, services: Services) -> None:
     _register_controls(app)
     batch.register(app, services, Ids.QUERY)
     generator.register(app, services, Ids.QUERY)
+    detection.register(app, services, Ids.QUERY)
     versions.register(app, services, Ids.QUERY)
     flags.register(app, services, Ids.QUERY)
 
@@ -42,6 +43,13 @@ def register(app: dash.Dash, services: Services) -> None:
             return picker_layout.waiting(services.runs.state()), "none", ""
         form = inference_form(services, query)
         return inference.render(form), inference.kind(form), form.text
+
+    @app.callback(
+        Output(Ids.SLICE, "options"), Output(Ids.SLICE, "value"), Input(Ids.RUN_VIEW, "data"), State(Ids.QUERY, "data")
+    )
+    def offer_slices(view: Params, params: Params) -> tuple[Any, ...]:
+        run = str((view or {}).get("run") or "")
+        return example_slices(services, run) if run else [], (params or {}).get("slice")
 
     @app.callback(Output(Ids.EXAMPLES, "children"), Input(Ids.QUERY, "data"), Input(flagging.Ids.CHANGED, "data"))
     def show_examples(params: Params, _changed: Any) -> Any:
@@ -70,9 +78,11 @@ def _register_controls(app: dash.Dash) -> None:
         prevent_initial_call=True,
     )
     app.clientside_callback(
-        ClientsideFunction("vitrine", "uploadInput"),
-        Input(Ids.UPLOAD, "contents"),
-        State(Ids.UPLOAD, "filename"),
+        ClientsideFunction("inputs", "row"),
+        Input(Ids.ROW, "value"),
         State(Ids.QUERY, "data"),
         prevent_initial_call=True,
     )
+    run_picker.follow(app, Ids.QUERY, Ids.ROW)
+    run_picker.control(app, Ids.QUERY, Ids.SLICE)
+    run_picker.pick(app, Ids.QUERY, Ids.RUN_VIEW)

@@ -34,7 +34,7 @@ def build() -> html.Section:
     body = [
         dcc.Store(id=Ids.FILE, storage_type="session"),
         dcc.Store(id=Ids.SUBJECT),
-        dcc.Upload(words, id=Ids.UPLOAD, className="upload", className_active="dragging", style_active={}),
+        html.Div(words, id=Ids.UPLOAD, className="upload", **{"data-upload": Ids.FILE, "data-place": Ids.FOUND}),
         html.Div(id=Ids.FOUND, className="mt-2"),
         html.Div(
             [

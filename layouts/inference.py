@@ -10,7 +10,7 @@ from dash import dcc, html
 from dashboard.reports.examples import ExampleLink
 from dashboard.reports.inference import FormField, InferenceForm, InferenceQuery
 from dashboard.reports.inputs import NO_INPUT
-from layouts import batch, flagging, formats, generator, page, parts, run_picker, versions
+from layouts import batch, detection, flagging, formats, generator, page, parts, run_picker, versions
 from layouts.links import Path, view_link
 
 PATH = Path.INFERENCE
@@ -33,6 +33,9 @@ class Ids(StrEnum):
     UPLOAD = "inference-upload"
     PREDICT = "inference-predict"
     EXAMPLES = "inference-examples"
+    ROW = "inference-row"
+    SLICE = "inference-slice"
+    RUN_VIEW = "inference-run-view"
     ANSWER = "inference-answer"
 
 
@@ -47,9 +50,10 @@ def build(**query: str) -> html.Div:
     note = "Rows of this run's evaluation; a click asks the model at once."
     cards = [
         generator.build(),
-        parts.card("Input", _input(), span=7),
-        html.Div(parts.card("Answer", answer), className="span-5 stays"),
-        html.Div(parts.card("Examples", html.Div(id=Ids.EXAMPLES), note), className="span-7 examples-card"),
+        detection.build(),
+        parts.card("Input", _input(), span=7, panel="live"),
+        html.Div(parts.card("Answer", answer, span=5, panel="live"), className="span-5 stays"),
+        html.Div(parts.card("Examples", _examples_body(), note, panel="live"), className="span-7 examples-card"),
         versions.build(),
         flagging.build(),
         batch.build(),
@@ -58,12 +62,24 @@ def build(**query: str) -> html.Div:
     return page.build(Ids.QUERY, query, "Inference", QUESTION, tools, grid)
 
 
+def _examples_body() -> html.Div:
+    """Which examples: of a slice, or one row by its number."""
+    slices = dcc.Dropdown(id=Ids.SLICE, options=[], placeholder="All rows")
+    row = dcc.Input(id=Ids.ROW, value="", type="text", inputMode="numeric", debounce=True, className="form-control")
+    controls = [
+        html.Div([html.Label("From slice", htmlFor=Ids.SLICE, className="field-label"), slices], className="field"),
+        html.Div([html.Label("Or row number", htmlFor=Ids.ROW, className="field-label"), row], className="field"),
+    ]
+    view = page.view(Ids.RUN_VIEW, ("run",))
+    return html.Div([view, html.Div(controls, className="flag-controls chrome"), html.Div(id=Ids.EXAMPLES)])
+
+
 def _input() -> html.Div:
     """All that callbacks name; the attribute data-kind decides what of it is seen."""
     area = dcc.Textarea(id=Ids.TEXT, value="", className="form-control", placeholder="Write or paste a text")
     text = html.Div([html.Label("Text", htmlFor=Ids.TEXT, className="field-label"), area], className="for-text")
-    words: list[Any] = [html.B("Choose a picture"), " or drop it here: PNG, JPEG, GIF, BMP, TIFF or WebP"]
-    upload = dcc.Upload(words, id=Ids.UPLOAD, className="upload", className_active="dragging", style_active={})
+    words: list[Any] = [html.B("Choose a picture"), ", drop or paste it: PNG, JPEG, GIF, BMP, TIFF or WebP"]
+    upload = html.Div(words, id=Ids.UPLOAD, className="upload", **{"data-upload": "input"})
     ask = html.Button("Predict", id=Ids.PREDICT, n_clicks=0, className="btn btn-primary")
     hint = html.Span("or press Ctrl and Enter", className="card-note chrome")
     return html.Div(

@@ -10,7 +10,7 @@ from dashboard.inference.cards import ModelCard, model_card
 from dashboard.metrics.examples import Example, find_examples
 from dashboard.reports.inputs import InferenceQuery, data_uri, evaluation_of, input_columns, tables_of
 from dashboard.reports.row_pages import subject_of
-from dashboard.reports.selection import condition_of, selection_of
+from dashboard.reports.selection import condition_of, selection_of, slices_of
 from dashboard.services import Services
 from mlflow_runs.records import Evaluation
 
@@ -56,10 +56,20 @@ def inference_examples(services: Services, query: InferenceQuery) -> Examples:
     return {**_rows(services, card, query), **_flagged(services, card)}
 
 
+def example_slices(services: Services, run_id: str) -> list[str]:
+    """The slices that examples can be taken from, by name."""
+    run, evaluation = services.runs.run(run_id), evaluation_of(services, run_id)
+    if run.model_info is None or evaluation is None or not input_columns(model_card(run), evaluation):
+        return []
+    chosen = selection_of(services, evaluation)
+    found, _ = slices_of(tables_of(services), evaluation, chosen.slices_file, chosen.others)
+    return [item.name for item in found]
+
+
 def _rows(services: Services, card: ModelCard, query: InferenceQuery) -> Examples:
     """Rows of the evaluation, of one slice if the query names it; none where they are no inputs of the model."""
     evaluation = evaluation_of(services, query.run)
-    if evaluation is None or not input_columns(card, evaluation):
+    if evaluation is None or evaluation.task == "detection" or not input_columns(card, evaluation):
         return {}
     chosen = selection_of(services, evaluation, slice_=query.slice)
     where = condition_of(tables_of(services), evaluation, chosen) if query.slice else "true"
