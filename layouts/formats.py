@@ -17,9 +17,9 @@ def number(value: float | None, digits: int = 3) -> str:
 
 
 def plain(value: float | None) -> str:
-    """A value of the data rather than a metric: whole numbers stand without decimals."""
+    """A value of the data rather than a metric: whole numbers stand without decimals, others with two at least."""
     if value is None or not math.isfinite(value) or value != int(value):
-        return number(value)
+        return f"{value:.2f}" if value is not None and 10 <= abs(value) < 1000 else number(value)
     return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
 
 
@@ -79,9 +79,9 @@ def title(metric: str) -> str:
         "map": "mAP",
         "ap50": "AP at 0.50",
         "ap75": "AP at 0.75",
-        "ar1": "AR of the best",
-        "ar10": "AR of 10",
-        "ar100": "AR of 100",
+        "ar1": "AR at 1",
+        "ar10": "AR at 10",
+        "ar100": "AR at 100",
     }
     return known.get(metric, metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
 

@@ -6,9 +6,11 @@ from typing import Any
 from dash import html
 
 from dashboard.inference.client import Answer
+from dashboard.inference.detections import shown
 from dashboard.inference.outputs import Prediction
 from dashboard.reports.inference import InferenceAnswer
-from layouts import formats, parts
+from layouts import formats, parts, picture
+from mlflow_runs.suppression import CONFIDENCE, OVERLAP
 
 _TOP = 5
 _LONGEST_RAW = 20_000
@@ -22,6 +24,8 @@ def render(found: InferenceAnswer | None) -> Any:
     said = html.Div(_said(prediction), className="answer when-known", dir="auto")
     head = html.Div([said, _outcome(found, prediction)], className="answer-head")
     details, origin = _details(prediction, found.truth), _origin(found.answer, found.source)
+    if found.picture is not None:
+        return html.Div([picture.render(found.picture, found.answer.model.name), origin])
     if prediction.label is None or not prediction.probabilities:
         return html.Div([head, details, origin])
     return _scored([head, details, _threshold(found), origin], prediction, found)
@@ -51,6 +55,8 @@ def _limit(threshold: float) -> str:
 
 
 def _said(prediction: Prediction) -> str:
+    if prediction.boxes is not None:
+        return formats.plural(len(shown(prediction.boxes)), "object")
     if prediction.label is not None:
         return formats.short(prediction.label, 200)
     return formats.number(prediction.value) if prediction.value is not None else "Answer"
@@ -74,6 +80,9 @@ def _outcome(found: InferenceAnswer, prediction: Prediction) -> Any:
 def _details(prediction: Prediction, truth: str | None) -> Any:
     if prediction.probabilities:
         return _probabilities(prediction, truth)
+    if prediction.boxes is not None:
+        text = f"Above a confidence of {CONFIDENCE:g}, boxes that overlap by more than {OVERLAP:g} counted once."
+        return html.P(text, className="muted mb-0")
     if prediction.label is None and prediction.value is None:
         text = json.dumps(prediction.raw, ensure_ascii=False, indent=1, default=str)
         return html.Pre(formats.short(text, _LONGEST_RAW), className="mono raw", tabIndex=0)

@@ -139,6 +139,9 @@ def _from_row(services: Services, card: ModelCard, query: InferenceQuery) -> Giv
     if not columns:
         wanted = ", ".join(f.name for f in card.inputs[:8])
         raise DataMissing(f"Row {query.row} cannot be given to the model: the evaluation lacks its input ({wanted}).")
+    path = row[columns["image"]] if card.kind == "image" else None
+    if isinstance(path, str) and path and not path.startswith("data:"):  # a picture that the run logged as a file
+        return Given(services.predictions.artifact(query.run, path).read_bytes(), f"row {query.row}", row)
     return Given(row_input(card, columns, row, query.row), f"row {query.row}", row)
 
 
