@@ -12,7 +12,7 @@ from callbacks import shell as shell_wires
 from dashboard.server import Page, Shell, create_app
 from dashboard.services import build_services
 from dashboard.settings import Settings
-from layouts import batch, data, inference, overview, performance, serving, shell
+from layouts import batch, data, embedded, inference, overview, performance, serving, shell
 
 PAGES = (
     Page("Overview", overview.PATH, overview.QUESTION, overview.build, overview_wires.register),
@@ -28,7 +28,7 @@ PAGES = (
     ),
     Page("Serving", serving.PATH, serving.QUESTION, serving.build, serving_wires.register),
 )
-SHELL = Shell(shell.build, shell_wires.register, shell.notice, shell.Ids.NOTICES)
+SHELL = Shell(shell.build, shell_wires.register, shell.notice, shell.Ids.NOTICES, embedded.build)
 
 
 def create_dash() -> dash.Dash:

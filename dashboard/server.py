@@ -11,9 +11,20 @@ from typing import Any
 import dash
 import flask
 
-from dashboard import callback_checks, exports, jobs, readiness, reverse_proxy, static_files, telemetry
+from dashboard import (
+    callback_checks,
+    embed_gate,
+    embed_routes,
+    exports,
+    jobs,
+    readiness,
+    reverse_proxy,
+    static_files,
+    telemetry,
+)
 from dashboard.access import gate
 from dashboard.api.routes import register_api
+from dashboard.embedding import EmbedLinks
 from dashboard.services import Services
 from dashboard.settings import Settings
 from mlflow_runs.errors import DashboardError
@@ -24,7 +35,7 @@ _POLICY = "CONTENT_SECURITY_POLICY"
 
 @dataclass(frozen=True)
 class Page:
-    """One page: its place in the navigation and its two verbs; `editor_jobs` are outputs of jobs that need an editor."""
+    """One page: its place in the navigation and its two verbs; `editor_jobs` are outputs of jobs for editors only."""
 
     name: str
     path: str
@@ -42,6 +53,7 @@ class Shell:
     register: Callable[[dash.Dash, Services, Sequence[Page]], None]
     notice: Callable[[str, str], Any]
     notices_id: str
+    embed: embed_routes.Cut
 
 
 def create_app(settings: Settings, services: Services, pages: Sequence[Page], shell: Shell) -> dash.Dash:
@@ -79,8 +91,10 @@ def create_app(settings: Settings, services: Services, pages: Sequence[Page], sh
     reverse_proxy.register(app, settings)
     editor_jobs = {name for page in pages for name in page.editor_jobs}
     callback_checks.register(app.server, services.limits, lambda: app.callback_map, editor_jobs)
-    shut = gate.register(app.server, settings, services.limits, lambda: None)
-    _secure(app)
+    links = EmbedLinks(settings, app.server.secret_key)
+    embed_routes.register(app, settings, links, {page.path: page for page in pages}, shell.embed)
+    shut = gate.register(app.server, settings, services.limits, embed_gate.guest(links))
+    _secure(app, settings)
     _warm(app)
     app.server.config[_POLICY] = _policy(app, settings)
     shut()
@@ -121,10 +135,15 @@ def _flat(outputs: Any) -> list[dict[str, Any]]:
     return outputs if isinstance(outputs, list) else [outputs]
 
 
-def _secure(app: dash.Dash) -> None:
+def _secure(app: dash.Dash, settings: Settings) -> None:
     @app.server.after_request
     def add_headers(response: flask.Response) -> flask.Response:
-        response.headers.setdefault("Content-Security-Policy", app.server.config.get(_POLICY, ""))
+        policy = app.server.config.get(_POLICY, "")
+        if settings.auth in ("", "none") or embed_gate.current_link():
+            policy += f"; frame-ancestors {settings.frame_ancestors}"
+        else:  # because another site must not frame pages on which somebody is signed in
+            policy += "; frame-ancestors 'self'"
+        response.headers.setdefault("Content-Security-Policy", policy)
         response.headers.setdefault("X-Content-Type-Options", "nosniff")
         response.headers.setdefault("Referrer-Policy", "same-origin")
         return response
@@ -141,7 +160,6 @@ def _policy(app: dash.Dash, settings: Settings) -> str:
         "object-src 'none'",
         "base-uri 'self'",
         "form-action 'self'",
-        f"frame-ancestors {settings.frame_ancestors}",
     )
     return "; ".join(rules)
 

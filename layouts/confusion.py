@@ -54,7 +54,7 @@ def card(report: MatrixReport, path: str, query: PerformanceQuery, graph_type: s
     told = html.P(report.note, className="notice info mb-2", role="status") if report.note else None
     body = html.Div([_controls(report, path, query), told, render(report, path, query, graph_type)])
     tools = download("confusion", query) if report.classes else None
-    return parts.card(title, body, _note(report, query), span, tools)
+    return parts.card(title, body, _note(report, query), span, tools, "confusion")
 
 
 def _note(report: MatrixReport, query: PerformanceQuery) -> str:

@@ -11,6 +11,8 @@ import orjson
 from dash import html
 from dash.development.base_component import Component
 
+from layouts import embedded
+
 TAGS = (
     frozenset(["a", "b", "button", "br", "caption", "code", "dd", "details", "div", "dl", "dt", "em", "figcaption"])
     | frozenset(
@@ -41,9 +43,15 @@ _FEWEST = 4
 
 
 def freeze(tree: Any) -> Any:
-    """The same content with as few Dash components as possible; the tree that was given stays as it is."""
+    """The same content with as few Dash components as possible; the tree that was given stays as it is.
+
+    For an embed link only its panel is left."""
+    return _frozen(embedded.shown(tree))
+
+
+def _frozen(tree: Any) -> Any:
     if isinstance(tree, list | tuple):
-        return [freeze(part) for part in tree]
+        return [_frozen(part) for part in tree]
     if not isinstance(tree, Component):
         return tree
     children = _children(tree)
@@ -54,7 +62,7 @@ def freeze(tree: Any) -> Any:
         return type(tree)(**_own(tree), **{"data-tree": spec})
     if not children:
         return tree
-    frozen = freeze(tree.children)
+    frozen = _frozen(tree.children)
     return type(tree)(children=frozen, **_own(tree))
 
 

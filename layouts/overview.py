@@ -59,7 +59,8 @@ def _nothing(report: OverviewReport) -> html.Div:
 
 def _card(model: ModelCard) -> html.Section:
     blocks = [_name(model), _headline(model), _change(model), _history(model), _worst(model)]
-    return html.Section(blocks, className="card-box model-card mb-3", **{"aria-label": model.model})
+    names = {"aria-label": model.model, "data-panel": parts.slug(model.model)}
+    return html.Section([*blocks, parts.share(model.model)], className="card-box model-card mb-3", **names)
 
 
 def _name(model: ModelCard) -> html.Div:
@@ -80,7 +81,7 @@ def _headline(model: ModelCard) -> html.Div:
         return html.Div("No figures", className="muted")
     estimate = model.headline
     interval = formats.span(estimate.low, estimate.high)
-    rows = f"n = {formats.count(estimate.n)}"
+    rows = f"n = {formats.count(estimate.n)}" if estimate.n else ""  # ready-made figures may not say
     return html.Div(
         [
             html.Span(formats.title(model.metric), className="stat-name"),

@@ -13,10 +13,27 @@ from mlflow_runs.records import Problem
 _SIGNS = {"better": "▲", "worse": "▼", "same": "=", "too few rows": "?"}
 
 
-def card(title: str, children: Any, note: Any = None, span: int = 12, tools: Any = None) -> html.Section:
-    """A titled box; `note` says in one line what the figures are made of, `tools` stand at the right."""
-    head = [html.Div([html.H2(title), html.P(note, className="card-note") if note else None]), tools]
-    return html.Section([html.Div(head, className="card-head"), children], className=f"card-box span-{span}")
+def card(
+    title: str, children: Any, note: Any = None, span: int = 12, tools: Any = None, panel: str = ""
+) -> html.Section:
+    """A titled box; `note` says in one line what the figures are made of, `tools` stand at the right. `panel` is the
+    name by which it can be embedded, by default its title; boxes of one name are one panel."""
+    name = panel or slug(title)
+    head = [html.Div([html.H2(title), html.P(note, className="card-note") if note else None])]
+    head.append(html.Div([tools, share(title)], className="card-tools"))
+    box = [html.Div(head, className="card-head"), children]
+    return html.Section(box, className=f"card-box span-{span}", **{"data-panel": name})
+
+
+def slug(title: str) -> str:
+    """A title as a name for addresses."""
+    return "-".join("".join(sign if sign.isalnum() else " " for sign in title.lower()).split())[:80] or "panel"
+
+
+def share(title: str) -> html.Button:
+    """The button that offers a panel's link and its embed code (see assets/embed.js)."""
+    spoken = {"aria-label": f"Share {title}", "title": "Share this panel"}
+    return html.Button("Share", className="btn-quiet chrome share", type="button", **spoken)
 
 
 def empty(title: str, text: Any) -> html.Div:

@@ -246,7 +246,7 @@ def render_rows(found: RowPage, query: PerformanceQuery) -> html.Section:
     title = ("Wrong rows " if wrong else "Rows ") + ", ".join(word for word in words if word)
     table = rows.render(found, PATH, query, open_row, sortable=False)
     return html.Div(
-        parts.card(title, table, "Most confident first where scores exist.", tools=tools),
+        parts.card(title, table, "Most confident first where scores exist.", tools=tools, panel="rows"),
         className="mt-3",
         **base(query),
     )

@@ -19,6 +19,7 @@ ROOMS = {
         "callbacks",
         "layouts",
         "dashboard.server",
+        "dashboard.embed_routes",
         "dashboard.static_files",
         "dashboard.jobs",
         "dashboard.job_server",
@@ -36,7 +37,7 @@ ROOMS = {
     "onnxruntime": ENGINE_ROOM,
     "sqlglot": ("dashboard.metrics.filters", "dashboard.metrics.sibling"),
     "pyspark": ("dashboard.metrics.sibling",),
-    "sqlalchemy": ("dashboard.state", "dashboard.flags"),
+    "sqlalchemy": ("dashboard.state", "dashboard.flags", "dashboard.embedding"),
 }
 NOT_IN_WEB = frozenset({"mlflow", "torch", "mosec", "captum", "onnxruntime"})
 FORBIDDEN_NAMES = frozenset({"utils", "helpers", "common"})
