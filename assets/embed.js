@@ -16,7 +16,7 @@
   }
 
   if (token) frame(); else document.addEventListener("click", (event) => {
-    const button = event.target.closest && event.target.closest("button.share");
+    const button = event.target.closest && event.target.closest("button.share-panel");
     if (button) share(button);
   });
 

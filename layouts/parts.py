@@ -20,7 +20,7 @@ def card(
     name by which it can be embedded, by default its title; boxes of one name are one panel."""
     name = panel or slug(title)
     head = [html.Div([html.H2(title), html.P(note, className="card-note") if note else None])]
-    head.append(html.Div([tools, share(title)], className="card-tools"))
+    head.append(html.Div([share(title), tools], className="card-tools"))
     box = [html.Div(head, className="card-head"), children]
     return html.Section(box, className=f"card-box span-{span}", **{"data-panel": name})
 
@@ -33,7 +33,7 @@ def slug(title: str) -> str:
 def share(title: str) -> html.Button:
     """The button that offers a panel's link and its embed code (see assets/embed.js)."""
     spoken = {"aria-label": f"Share {title}", "title": "Share this panel"}
-    return html.Button("Share", className="btn-quiet chrome share", type="button", **spoken)
+    return html.Button("Share", className="btn-quiet chrome share-panel", type="button", **spoken)
 
 
 def empty(title: str, text: Any) -> html.Div:
