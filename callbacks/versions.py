@@ -22,22 +22,21 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
     control(app, store, Ids.CHOICE)
     _register_work(app, services, store)
 
+    # in one answer, because a dropdown throws away values that its options do not have yet
     @app.callback(
         Output(Ids.CARD, "className"),
         Output(Ids.CHOICE, "options"),
         Output(Ids.CHOICE, "placeholder"),
+        Output(Ids.CHOICE, "value"),
         Input(store, "data"),
+        State(Ids.CHOICE, "value"),
     )
-    def offer(params: Params) -> tuple[Any, ...]:
-        run = (params or {}).get("run", "")
-        rows = version_choices(services, run)
-        usual = chosen_versions(services, VersionsQuery(run)) if len(rows) > 1 else ()
-        return versions.SHOWN if usual else versions.HIDDEN, versions.options(rows), versions.placeholder(usual)
-
-    @app.callback(Output(Ids.CHOICE, "value"), Input(store, "data"), State(Ids.CHOICE, "value"))
-    def follow(params: Params, shown: list[str] | None) -> Any:
-        named = [name for name in (params or {}).get("versions", "").split(",") if name]
-        return dash.no_update if named == (shown or []) else named
+    def offer(params: Params, shown: list[str] | None) -> tuple[Any, ...]:
+        query = from_params(VersionsQuery, params or {})
+        rows = version_choices(services, query.run)
+        usual = chosen_versions(services, VersionsQuery(query.run)) if len(rows) > 1 else ()
+        value = dash.no_update if query.named == (shown or []) else query.named
+        return versions.SHOWN if usual else versions.HIDDEN, versions.options(rows), versions.placeholder(usual), value
 
     @app.callback(Output(Ids.RESULT, "children"), Output(Ids.RUN, "disabled"), Input(store, "data"))
     def recall(params: Params) -> tuple[Any, bool]:

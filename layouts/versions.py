@@ -77,17 +77,20 @@ def progress(report: VersionsReport) -> tuple[str, str, str, Any]:
 def render(report: VersionsReport) -> html.Div:
     """A tile for each version, then which of them is measurably best."""
     pictures = any(tile.picture for tile in report.tiles)
-    tiles = [_tile(tile, tile.run.run_id == report.reference) for tile in report.tiles]
+    reference = None if pictures else report.reference
+    tiles = [_tile(tile, report.tiles[0].run.model, reference) for tile in report.tiles]
     css = "several-tiles pictures" if pictures else "several-tiles"
     return html.Div([html.Div(tiles, className=css), *_bests(report)])
 
 
-def _tile(tile: Tile, reference: bool) -> html.Div:
-    marks = [parts.pill("reference", "accent")] if reference and tile.run.aliases else []
+def _tile(tile: Tile, model: str, reference: str | None) -> html.Div:
+    row = tile.run
+    short = f"v{row.version}" if row.version and row.model == model else version_name(row)
+    marks = [parts.pill("reference", "accent")] if row.run_id == reference else []
     marks += [parts.pill("differs", "worse")] if tile.differs else []
-    name = html.Span(version_name(tile.run), className="several-name", title=tile.run.run_id)
-    head = html.Div([name, html.Span(tile.run.run_name, className="card-note"), *marks], className="several-head")
-    return html.Div([head, _content(tile)], className=f"several-tile {tile.state}")
+    name = html.Span(f"{short} · {row.run_name}", className="several-name", title=row.run_id)
+    head = html.Div([name, *marks], className="several-head")
+    return html.Div([head, _content(tile)], className=f"several-tile {tile.state}", **{"data-at": f"{tile.at:.3f}"})
 
 
 def _content(tile: Tile) -> Any:

@@ -20,6 +20,11 @@ class VersionsQuery(InferenceQuery):
 
     versions: str = ""
 
+    @property
+    def named(self) -> list[str]:
+        """The run ids in the order given, each once."""
+        return list(dict.fromkeys(name for name in self.versions.split(",") if name))
+
 
 def version_choices(services: Services, run_id: str) -> tuple[RunRow, ...]:
     """Runs whose model takes the same input: the model's own versions, newest first, then recent ones of others."""
@@ -49,8 +54,7 @@ def chosen_versions(services: Services, query: VersionsQuery) -> tuple[RunRow, .
     the one in production and the newest ones. The page's run comes first, because its answer is waited for.
     """
     known = {row.run_id: row for row in version_choices(services, query.run)}
-    if query.versions:
-        asked = list(dict.fromkeys(query.versions.split(",")))
+    if asked := query.named:
         missing = [name for name in asked if name not in known]
         if missing or len(asked) > MOST:
             wrong = (

@@ -1,9 +1,11 @@
 """One input through several versions or models: what each says, where they differ, and which is measurably best."""
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any, Literal
 
 from dashboard.cache import cache_key
@@ -30,7 +32,7 @@ class Tile:
 
     `label` with its `score`, or `value` with the interval `low` to `high` that 95% of its residuals give, or
     `picture`, or `raw`. `differs` says that label or number differ from the reference's. `ms` is how long the answer
-    took from being asked for; `problem` why there is none.
+    took from being asked for, `at` when it was there (Unix seconds); `problem` why there is none.
     """
 
     run: RunRow
@@ -45,6 +47,7 @@ class Tile:
     differs: bool = False
     cached: bool = False
     ms: float = 0.0
+    at: float = 0.0
     problem: str = ""
 
 
@@ -105,10 +108,15 @@ def ask_versions(services: Services, query: VersionsQuery, show: Show) -> Versio
         tiles[tile.run.run_id] = tile
         show(_marked(tuple(tiles.values()), reference))
 
-    told(replace(tiles[rows[0].run_id], state="asking"))
+    told(Tile(rows[0], "asking"))
     told(_answer(services, rows[0], given))
+    waiting = iter(rows[1:])
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        for finished in as_completed([pool.submit(_answer, services, row, given) for row in rows[1:]]):
+        asked = {pool.submit(_answer, services, row, given) for row in rows[1:]}
+        for row in islice(waiting, _AT_ONCE):
+            told(Tile(row, "asking"))
+        for finished in as_completed(asked):
+            tiles |= {row.run_id: Tile(row, "asking") for row in islice(waiting, 1)}
             told(finished.result())
     report = _marked(tuple(tiles.values()), reference)
     bests, note = _bests(services, query, rows, given)
@@ -125,9 +133,8 @@ def _answer(services: Services, row: RunRow, given: Given) -> Tile:
         answer = services.inference.predict(row.run_id, [_adapted(card, given.value)])
     except DashboardError as error:
         return Tile(row, "failed", problem=str(error))
-    return replace(
-        _said(services, row, answer.predictions[0]), state="done", cached=answer.cached, ms=answer.latency_ms
-    )
+    said = _said(services, row, answer.predictions[0])
+    return replace(said, state="done", cached=answer.cached, ms=answer.latency_ms, at=time.time())
 
 
 def _adapted(card: ModelCard, value: Any) -> Any:
