@@ -105,8 +105,8 @@ def render(report: FlagsReport) -> Any:
 
 def _row(item: ListedFlag, query: FlagsQuery) -> list[Any]:
     flag = item.flag
-    image = html.Img(src=item.image, className="thumb", alt=f"flagged {flag.source}") if item.image else None
-    shown = image or html.Span(formats.short(_value(flag.input), 60), dir="auto")
+    image = html.Img(src=item.image, className="thumb", alt=f"flagged {flag.source}")
+    shown = image if item.image else html.Span(formats.short(_value(flag.input), 60), dir="auto")
     link = view_link(Path.INFERENCE, InferenceQuery(run=query.run), shown, **{**NO_INPUT, "flag": flag.id})
     pill = parts.pill(f"{_SIGNS[flag.verdict]} {flag.verdict}", _KINDS[flag.verdict])
     undo = html.Button("Undo", id={"type": Ids.UNDO, "flag": flag.id}, n_clicks=0, className="btn-quiet")

@@ -10,7 +10,20 @@ from dash import dcc, html
 from dashboard.reports.examples import ExampleLink
 from dashboard.reports.inference import FormField, InferenceForm, InferenceQuery
 from dashboard.reports.inputs import NO_INPUT
-from layouts import batch, detection, flagging, formats, generator, page, parts, run_picker, versions
+from layouts import (
+    batch,
+    context,
+    detection,
+    explanation,
+    flagging,
+    formats,
+    generator,
+    on_slice,
+    page,
+    parts,
+    run_picker,
+    versions,
+)
 from layouts.links import Path, view_link
 
 PATH = Path.INFERENCE
@@ -53,8 +66,13 @@ def build(**query: str) -> html.Div:
         detection.build(),
         parts.card("Input", _input(), span=7, panel="live"),
         html.Div(parts.card("Answer", answer, span=5, panel="live"), className="span-5 stays"),
-        html.Div(parts.card("Examples", _examples_body(), note, panel="live"), className="span-7 examples-card"),
+        html.Div(
+            parts.card("Examples", _examples_body(), note, span=7, panel="live"), className="span-7 examples-card"
+        ),
+        explanation.build(),
+        context.build(),
         versions.build(),
+        on_slice.build(),
         flagging.build(),
         batch.build(),
     ]
@@ -166,8 +184,8 @@ def _examples(links: tuple[ExampleLink, ...], query: InferenceQuery) -> html.Div
 
 
 def _example(link: ExampleLink, query: InferenceQuery) -> html.A:
-    image = html.Img(src=link.image, alt=f"picture: {link.about}") if link.image else None
-    shown = image or html.Span(link.title, dir="auto")
+    image = html.Img(src=link.image, alt=f"picture: {link.about}")
+    shown = image if link.image else html.Span(link.title, dir="auto")
     outcome = html.Span(_outcome(link), className="example-label", title=link.spoken, dir="auto")
     anchor = view_link(PATH, query, [shown, outcome], "example", **{**NO_INPUT, link.parameter: link.value})
     setattr(anchor, "aria-current", "true" if getattr(query, link.parameter) == link.value else "false")

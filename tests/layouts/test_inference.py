@@ -91,6 +91,10 @@ def test_an_example_is_a_link_to_its_row_and_drops_other_inputs():
     assert "1.000, said 2.457" in text(tree)
     assert HOSTILE in text(tree)
     assert inference.render_examples({}, InferenceQuery()) is None
+    pictured = inference.render_examples({"wrong": (ExampleLink("flag", "f", "", "data:image/png;base64,x", "7", "1"),)},
+                                         InferenceQuery(run="r1"))  # fmt: skip
+    assert parts_of(pictured, "Img")[0].src == "data:image/png;base64,x"
+    assert parts_of(pictured, "A")[0].href == "/inference?run=r1&flag=f"
 
 
 @pytest.mark.parametrize(
