@@ -67,9 +67,9 @@
         const id = window.dash_clientside.callback_context.triggered[0].prop_id;
         const change = window.dash_clientside.vitrine.changeQuery;
         const card = document.getElementById("on-slice-section");
-        if (id.startsWith("on-slice-cancel")) { change(card, { versions: "" }); return noUpdate(); }
-        const next = { versions: (versions || []).join(","), on: slice || "", where: (filter || "").trim(), limit: String(limit || "") };
-        if (!next.versions) return noUpdate();
+        if (id.startsWith("on-slice-cancel")) { change(card, { over: "" }); return noUpdate(); }
+        const next = { over: (versions || []).join(","), on: slice || "", where: (filter || "").trim(), limit: String(limit || "") };
+        if (!next.over) return noUpdate();
         const same = view && Object.keys(next).every((name) => (view[name] || "") === next[name]);
         if (same) return Object.assign({}, view, { again: asked });
         change(card, next);

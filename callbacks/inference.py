@@ -5,7 +5,7 @@ from typing import Any
 import dash
 from dash import ALL, ClientsideFunction, Input, Output, State
 
-from callbacks import batch, detection, generator, run_picker, versions
+from callbacks import batch, context, detection, explanation, generator, on_slice, run_picker, versions
 from callbacks import flagging as flags
 from dashboard import uploads
 from dashboard.reports.examples import example_slices, inference_examples
@@ -29,6 +29,9 @@ def register(app: dash.Dash, services: Services) -> None:
     generator.register(app, services, Ids.QUERY)
     detection.register(app, services, Ids.QUERY)
     versions.register(app, services, Ids.QUERY)
+    explanation.register(app, services, Ids.QUERY)
+    context.register(app, services, Ids.QUERY)
+    on_slice.register(app, services, Ids.QUERY)
     flags.register(app, services, Ids.QUERY)
 
     @app.callback(

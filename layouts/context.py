@@ -13,12 +13,12 @@ from layouts import formats, page, parts
 from layouts.links import Path, page_link, view_link
 
 PATH = Path.INFERENCE
-HIDDEN, SHOWN = "d-none", "span-7"
+HIDDEN, SHOWN = "d-none", "span-5"
 FIELDS = ("run", "row", "text", "values", "upload", "flag", "file", "unknown")
 _WORDS = {
-    "fits": ("the score fits", "better"),
-    "too high": ("the score is too high", "worse"),
-    "too low": ("the score is too low", "worse"),
+    "fits": ("scores like it fit", "better"),
+    "too high": ("scores like it are too high", "worse"),
+    "too low": ("scores like it are too low", "worse"),
     "too few rows": ("too few rows to tell", "few"),
     "no rows": ("no rows to tell", "few"),
 }
@@ -115,8 +115,9 @@ def _observed(found: Calibrated, predicted: str) -> str:
     interval = f"{formats.percent(found.low)} to {formats.percent(found.high)}"
     rows = formats.plural(found.n, "evaluated row")
     return (
-        f"The model gives {predicted} a score of {formats.percent(found.score)}. Of the {rows} with a score between"
-        f" {bounds}, {formats.percent(found.share)} were {predicted} (95% interval {interval})."
+        f"The score of {predicted} is {formats.percent(found.score)}. Of the {rows} with a score between {bounds}"
+        f" (mean {formats.percent(found.mean)}), {formats.percent(found.share)} were {predicted}"
+        f" (95% interval {interval})."
     )
 
 
@@ -137,5 +138,6 @@ def _known(known: KnownRow, query: InferenceQuery) -> html.A:
     spoken = f"Row {known.row}: label {known.label}, recorded prediction {known.prediction}"
     label = html.Span(outcome, className="example-label", title=spoken)
     far = html.Span(f"distance {formats.number(known.distance, 2)}", className="example-label")
-    body = [image or html.Span(known.title, dir="auto"), label, far]
+    shown = html.Span(known.title, dir="auto") if image is None else image  # an element without children is falsy
+    body = [shown, label, far]
     return view_link(PATH, query, body, "example", **{**NO_INPUT, "row": str(known.row)})

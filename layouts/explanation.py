@@ -73,9 +73,10 @@ def render(report: WhyReport, query: WhyQuery) -> Any:
     """The choices, and what is known already."""
     if not query.why:
         return None
-    known = [side for side in report.sides if side.found is not None]
     several = len(report.sides) > 1
-    sides = html.Div([_side(side, report, several) for side in known], className="why-sides two" if several else "")
+    known = [_side(side, report, several) for side in report.sides if side.found is not None]
+    broken = [parts.notice(_name(side.run), side.problem, "info") for side in report.sides if side.problem]
+    sides = html.Div([*known, *broken], className="why-sides two" if several else "")
     return html.Div([_choices(report, query), sides, _legend(report) if known else None], className="why")
 
 

@@ -14,7 +14,7 @@ from layouts.links import Path, view_link
 
 PATH = Path.INFERENCE
 ASK, HIDDEN = "toolbar job-ask", "d-none"
-FIELDS = ("run", "versions", "on", "where", "limit")
+FIELDS = ("run", "over", "on", "where", "limit")
 
 
 class Ids(StrEnum):

@@ -51,11 +51,13 @@ class Place:
 class Calibrated:
     """The evaluated rows whose score of the predicted class fell into the same tenth of the scores' range.
 
-    `share` of them have that class (95% interval `low` to `high`); `score` is the input's. `word` is "fits" when the
-    interval holds the score, "too high" or "too low" of the score, "too few rows" or "no rows".
+    `share` of them have that class (95% interval `low` to `high`); `score` is the input's, `mean` that of these rows.
+    `word` is "fits" when the interval holds the mean score, "too high" or "too low" of the scores, "too few rows" or
+    "no rows".
     """
 
     score: float
+    mean: float
     bin_low: float
     bin_high: float
     n: int
@@ -205,10 +207,10 @@ def calibration(services: Services, run_id: str, prediction: Prediction) -> tupl
     bounds = low + at * width, low + (at + 1) * width
     group = next((item for item in scored.groups if place(item.score) == at), None)
     if group is None:
-        return Calibrated(score, *bounds, 0, 0.0, 0.0, 0.0, "no rows"), ""
+        return Calibrated(score, score, *bounds, 0, 0.0, 0.0, 0.0, "no rows"), ""
     word: Literal["fits", "too high", "too low", "too few rows"] = "fits"
     if group.n < services.settings.min_rows:
         word = "too few rows"
-    elif not group.low <= score <= group.high:
-        word = "too high" if score > group.high else "too low"
-    return Calibrated(score, *bounds, group.n, group.share, group.low, group.high, word), ""
+    elif not group.low <= group.score <= group.high:
+        word = "too high" if group.score > group.high else "too low"
+    return Calibrated(score, group.score, *bounds, group.n, group.share, group.low, group.high, word), ""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from dashboard.cache import cache_key
 from dashboard.errors import BadInput
@@ -44,11 +44,15 @@ class WhyQuery(InferenceQuery):
 
 @dataclass(frozen=True)
 class Side:
-    """One model's explanation; `found` is None until it was computed, `overlay` a picture's map as a data URI."""
+    """One model's explanation; `found` is None until it was computed, `overlay` a picture's map as a data URI.
+
+    `problem` says why this model cannot explain this input.
+    """
 
     run: RunRow
     found: Explanation | None
     overlay: str = ""
+    problem: str = ""
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ class WhyReport:
     @property
     def missing(self) -> bool:
         """Whether something is still to be computed."""
-        return any(side.found is None for side in self.sides)
+        return any(side.found is None and not side.problem for side in self.sides)
 
 
 @dataclass(frozen=True)
@@ -106,10 +110,10 @@ def why_report(services: Services, query: WhyQuery) -> WhyReport | None:
 
 def explain_now(services: Services, query: WhyQuery, report: Report) -> None:
     """Compute what is missing in the heavy worker; raises its errors and those of the input."""
-    asked = _asked(services, query, _answered(services, query))
-    for place, one in enumerate(asked):
-        if _known(services, one) is None:
-            _compute(services, one, _portion(report, place, len(asked)))
+    answered = _answered(services, query)
+    runs = [side.run for side in _sides(services, query, answered) if side.found is None and not side.problem]
+    for place, run in enumerate(runs):
+        _compute(services, _question(services, query, answered, run), _portion(report, place, len(runs)))
 
 
 def _portion(report: Report, done: int, total: int) -> Report:
@@ -132,8 +136,8 @@ def _report(services: Services, query: WhyQuery) -> WhyReport | None:
     run, given, prediction = asked.run, asked.given, asked.prediction
     if prediction.label is None and prediction.value is None:
         return None
-    found = [(one.run, _known(services, one)) for one in _asked(services, query, asked)] if query.why else [(run, None)]
-    scale = max((strongest(item) for _, item in found if item is not None), default=0.0)
+    found = _sides(services, query, asked) if query.why else [Side(run, None)]
+    scale = max((strongest(side.found) for side in found if side.found is not None), default=0.0)
     picture = data_uri(given.value, _EDGE) if isinstance(given.value, bytes) else ""
     size = open_image(given.value).size if isinstance(given.value, bytes) else (1, 1)
     classes = tuple(prediction.probabilities)[:_CLASSES]
@@ -143,11 +147,27 @@ def _report(services: Services, query: WhyQuery) -> WhyReport | None:
         predicted=prediction.label or "",
         classes=classes if len(classes) > 1 else (),
         versions=_versions(services, run),
-        sides=tuple(Side(row, item, overlay(item, scale, size) if item and picture else "") for row, item in found),
+        sides=tuple(_painted(side, scale, size) for side in found) if picture else tuple(found),
         scale=scale,
         picture=picture,
         text=given.value if isinstance(given.value, str) else "",
     )
+
+
+def _painted(side: Side, scale: float, size: tuple[int, int]) -> Side:
+    return side if side.found is None else replace(side, overlay=overlay(side.found, scale, size))
+
+
+def _sides(services: Services, query: WhyQuery, answered: "_Answered") -> list[Side]:
+    """What is known of the page's model, and of the one beside it or why that one cannot be asked."""
+    sides = []
+    for run in _runs(services, query, answered):
+        try:
+            one = _question(services, query, answered, run)
+            sides.append(Side(run, _known(services, one)))
+        except BadInput as exc:
+            sides.append(Side(run, None, problem=str(exc)))
+    return sides
 
 
 @dataclass(frozen=True)
@@ -167,18 +187,19 @@ def _answered(services: Services, query: WhyQuery) -> _Answered:
     return _Answered(run, given, services.inference.predict(query.run, [given.value]).predictions[0])
 
 
-def _asked(services: Services, query: WhyQuery, answered: _Answered) -> list[_Asked]:
-    """The page's model, and the one beside it; both explain the same class of the same input."""
-    run, evaluation = answered.run, evaluation_of(services, query.run)
+def _runs(services: Services, query: WhyQuery, answered: _Answered) -> list[RunRow]:
+    return [answered.run, *([services.runs.run(query.beside)] if query.beside not in ("", query.run) else [])]
+
+
+def _question(services: Services, query: WhyQuery, answered: _Answered, run: RunRow) -> _Asked:
+    """What one model is asked: the same class of the same input, of a row those columns that it takes."""
+    card, value, evaluation = model_card(run), answered.given.value, evaluation_of(services, query.run)
+    if isinstance(value, dict) and run is not answered.run:
+        value = {field.name: value[field.name] for field in card.inputs if field.name in value}
+    background = background_rows(services, card, evaluation) if evaluation else {}
     target = query.of or answered.prediction.label or ""
-    method = "" if query.why == "auto" else query.why
-    asked = []
-    for row in [run, *([services.runs.run(query.beside)] if query.beside not in ("", query.run) else [])]:
-        card = model_card(row)
-        background = background_rows(services, card, evaluation) if evaluation else {}
-        layer = query.layer if row is run else ""
-        asked.append(_Asked(row, card, decode_input(card, answered.given.value), background, target, method, layer))
-    return asked
+    method, layer = "" if query.why == "auto" else query.why, query.layer if run is answered.run else ""
+    return _Asked(run, card, decode_input(card, value), background, target, method, layer)
 
 
 def background_rows(services: Services, card: ModelCard, evaluation: Evaluation) -> Tensors:

@@ -37,12 +37,12 @@ Progress = Callable[[int, int, str], None]
 class OnSliceQuery:
     """The Inference page's URL as far as a run over a slice depends on it.
 
-    `versions` are run ids separated by commas (the first is the baseline), `on` a slice's name, `where` a filter,
+    `over` are run ids separated by commas (the first is the baseline), `on` a slice's name, `where` a filter,
     `limit` the most rows.
     """
 
     run: str = ""
-    versions: str = ""
+    over: str = ""
     on: str = ""
     where: str = ""
     limit: str = "500"
@@ -50,7 +50,7 @@ class OnSliceQuery:
     @property
     def asked(self) -> tuple[str, ...]:
         """The runs whose models take part."""
-        return tuple(dict.fromkeys(part for part in self.versions.split(",") if part))
+        return tuple(dict.fromkeys(part for part in self.over.split(",") if part))
 
 
 @dataclass(frozen=True)
@@ -115,7 +115,7 @@ def _evaluation(services: Services, query: OnSliceQuery) -> Evaluation:
     if evaluation is None or evaluation.roles.label is None:
         raise DataMissing(f"Run {query.run} carries no labelled rows; there is nothing to run models over.")
     if not 1 <= len(query.asked) <= MOST_VERSIONS:
-        raise BadQuery(f"versions names {len(query.asked)} runs; 1 to {MOST_VERSIONS} are accepted.")
+        raise BadQuery(f"over names {len(query.asked)} runs; 1 to {MOST_VERSIONS} are accepted.")
     if not query.limit.isdecimal() or not 1 <= int(query.limit) <= LIMITS[-1]:
         raise BadQuery(f"limit={query.limit[:20]!r} is not a number of rows from 1 to {LIMITS[-1]:,}.")
     return evaluation
