@@ -110,7 +110,7 @@ def test_the_outcome_is_said_in_words(truth, said):
 def test_five_probabilities_are_shown_and_the_rest_is_folded():
     tree = prediction.render(InferenceAnswer(answer(CAT), "your text"))
     (details,) = parts_of(tree, "Details")
-    assert details.children[0].children == "All 7 classes"
+    assert details.children[0].children == "Show all 7 classes"
     assert len(details.children) == 3
     assert "< 0.1%" in text(tree)
     assert "12.3 ms, 3.2 ms of it in the model" in text(tree)
