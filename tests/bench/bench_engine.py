@@ -11,6 +11,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from dashboard.cache import ResultCache
+from dashboard.inference.asking import Ask
 from dashboard.inference.client import InferenceClient
 from dashboard.settings import Settings
 from mlflow_runs.index import RunIndex
@@ -40,7 +42,7 @@ class Row:
 def main() -> None:
     """Print the tables."""
     with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as folder:
-        store = _store(Path(folder))
+        store = make_peer_store(Path(folder))
         for name, rates in store["loop"].items():
             print(f"raw torch loop {name}: " + ", ".join(f"batch {n} {rate:,.0f}/s" for n, rate in rates.items()))
         engine = Engine(store, Path(folder) / "data", engine_queue="256")
@@ -91,22 +93,37 @@ def _measure(engine: Engine, name: str, path: str, clients: int) -> Row:
     return Row(float(p50), float(p95), len(times) / _SECONDS, 1000 * spent / len(times))
 
 
+def _client(data_dir: str) -> InferenceClient:
+    folder = Path(data_dir)
+    return InferenceClient(folder, ResultCache(folder / "bench", 512), RunIndex(folder / "index.db"), Settings())
+
+
+def make_call(data_dir: str, run_id: str) -> Callable[[Any], None]:
+    """A call that asks the engine alone for one example's outputs, past the result cache."""
+    client = _client(data_dir)
+    card = client.card(run_id)
+    engine = client.routes.engine(card)
+
+    def call(values: Any) -> None:
+        engine.infer(Ask(card, {"input_0": values[None]}, time.monotonic() + 30))
+
+    return call
+
+
 def ask(data_dir: str, run_id: str, name: str, path: str, threads: str) -> None:
     """In a process of its own: call until the time is over, print the latencies in ms."""
-    settings = Settings()
-    folder = Path(data_dir)
-    client = InferenceClient(folder, ResultCache(folder / "bench", 512), RunIndex(folder / "index.db"), settings)
-    model_id, times = client.card(run_id).model_id, list[float]()
+    client, times = _client(data_dir), list[float]()
+    message = make_call(data_dir, run_id)
 
     def call(generator: np.random.Generator, until: float) -> None:
         while time.time() < until:
-            values = generator.normal(size=(1, *SHAPES[name])).astype(np.float32)
-            given = values[0].tolist() if path == "client" else None
+            values = generator.normal(size=SHAPES[name]).astype(np.float32)
+            given = values.tolist() if path == "client" else None
             started = time.perf_counter()
             if given is not None:
                 client.predict(run_id, [given])
             else:
-                client._ask(model_id, {"input_0": values}, {}, time.monotonic() + 30)
+                message(values)
             times.append(1000 * (time.perf_counter() - started))
 
     call(np.random.default_rng(), time.time() + 0.2)
@@ -149,7 +166,8 @@ def _memory(engine: Engine) -> float:
     return sum(int(line.split()[1]) for text in texts for line in text if line.startswith("Pss:")) / 1024
 
 
-def _store(folder: Path) -> dict[str, Any]:
+def make_peer_store(folder: Path) -> dict[str, Any]:
+    """The two models in a store, indexed: its `uri`, `runs`, model `ids` and `folders`, and the raw `loop`'s rates."""
     command = [sys.executable, "-m", "tests.bench.bench_engine", "store", str(folder)]
     done = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=False)
     if done.returncode:
@@ -170,17 +188,18 @@ def make_store(folder: Path) -> None:
     mlflow.set_tracking_uri(uri)
     mlflow.create_experiment("bench", artifact_location=str(folder / "artifacts"))
     mlflow.set_experiment("bench")
-    runs, loop = {}, {}
+    runs, loop, ids, folders = {}, {}, {}, {}
     for name, net in _nets(torch).items():
         example = np.zeros((2, *SHAPES[name]), np.float32)
         with mlflow.start_run(run_name=name) as run:
-            mlflow.pytorch.log_model(net, name="m", input_example=example, pip_requirements=["torch"])
+            info = mlflow.pytorch.log_model(net, name="m", input_example=example, pip_requirements=["torch"])
+        ids[name], folders[name] = info.model_id, info.artifact_path
         runs[name] = run.info.run_id
         loop[name] = {str(n): _rate(torch, net, n, SHAPES[name]) for n in _CLIENTS}
     writer = IndexWriter(folder / "index.db")
     writer.upsert(run_row(mlflow.MlflowClient(uri), run, task=None) for run in runs.values())
     writer.close()
-    print(json.dumps({"uri": uri, "runs": runs, "loop": loop}))
+    print(json.dumps({"uri": uri, "runs": runs, "ids": ids, "folders": folders, "loop": loop}))
 
 
 def _nets(torch: Any) -> dict[str, Any]:
