@@ -49,7 +49,7 @@ def guest(links: EmbedLinks) -> Callable[[], User | flask.Response | None]:
         except (NotAllowed, StateUnavailable) as error:
             return _explained(str(error)) if page else _refused(str(error), error.status)
         setattr(flask.g, _PLACE, link)
-        return User(f"embed link {link.id}")
+        return User(f"embed link {link.id}", link=link.id)
 
     return known
 

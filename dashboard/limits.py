@@ -8,6 +8,7 @@ import flask
 
 from dashboard.access import demands
 from dashboard.access.origin import client
+from dashboard.access.users import current_user
 from dashboard.cache import CACHE_ERRORS, ResultCache
 from dashboard.errors import TooMany
 from dashboard.settings import Settings
@@ -27,6 +28,8 @@ class Limits:
     def spend(self, kind: Kind, name: str = "") -> None:
         """Count one for the client (or `name`); TooMany above the limit. Nothing is counted while access is unset,
         because only this machine is served then, nor in job processes."""
+        if kind == "predictions" and current_user().link:
+            kind, name = "embedded predictions", current_user().link
         named = kind in ("sign-ins", "embedded predictions")
         if not flask.has_request_context() or not (self.settings.auth or named):
             return

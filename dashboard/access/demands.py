@@ -43,6 +43,8 @@ DEMANDS = {
     "metrics": _VIEWER,
     "export": _VIEWER,
     "export_flags": _VIEWER,
+    "prediction_input": _VIEWER,
+    "prediction_report": Demand("viewer", "predictions"),
     "results": _VIEWER,
     "pictures": _VIEWER,
     "live_picture": Demand("viewer", "predictions"),

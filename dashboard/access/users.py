@@ -15,10 +15,12 @@ _PLACE = "vitrine_user"
 
 @dataclass(frozen=True)
 class User:
-    """A person, or an embedded view; `name` is empty where access is off. Viewers look, editors also change things."""
+    """A person, or a visitor of an embedded view by the id of its link; `name` is empty where access is off. Viewers
+    look, editors also change things."""
 
     name: str = ""
     role: Role = "viewer"
+    link: str = ""
 
     @property
     def edits(self) -> bool:
