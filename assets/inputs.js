@@ -38,6 +38,16 @@
     take(box, picture);
   });
 
+  /* code to copy */
+  document.addEventListener("click", (event) => {
+    const button = event.target.closest && event.target.closest("button.copy-code");
+    if (!button) return;
+    const code = button.parentElement.querySelector("pre");
+    const done = (said) => { button.textContent = said; window.setTimeout(() => { button.textContent = "Copy"; }, 2000); };
+    const select = () => { window.getSelection().selectAllChildren(code); done("Selected"); };
+    if (navigator.clipboard) navigator.clipboard.writeText(code.textContent).then(() => done("Copied"), select); else select();
+  });
+
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     inputs: {
       /* a row's number in its field asks about that row of the evaluation */

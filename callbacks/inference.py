@@ -5,7 +5,7 @@ from typing import Any
 import dash
 from dash import ALL, ClientsideFunction, Input, Output, State
 
-from callbacks import batch, context, detection, explanation, generator, on_slice, run_picker, versions
+from callbacks import batch, context, detection, explanation, generator, on_slice, run_picker, usage, versions
 from callbacks import flagging as flags
 from dashboard import uploads
 from dashboard.reports.examples import example_slices, inference_examples
@@ -33,6 +33,7 @@ def register(app: dash.Dash, services: Services) -> None:
     context.register(app, services, Ids.QUERY)
     on_slice.register(app, services, Ids.QUERY)
     flags.register(app, services, Ids.QUERY)
+    usage.register(app, services, Ids.QUERY)
 
     @app.callback(
         Output(Ids.FIELDS, "children"),

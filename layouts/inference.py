@@ -22,6 +22,7 @@ from layouts import (
     page,
     parts,
     run_picker,
+    usage,
     versions,
 )
 from layouts.links import Path, view_link
@@ -73,6 +74,7 @@ def build(**query: str) -> html.Div:
         context.build(),
         versions.build(),
         on_slice.build(),
+        usage.build(),
         flagging.build(),
         batch.build(),
     ]

@@ -6,7 +6,7 @@ import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard.access.users import require_editor
@@ -119,8 +119,9 @@ def _no_verdict(verdict: str) -> str:
 
 def answer_facts(prediction: Prediction) -> dict[str, Any]:
     """What an answer holds, as JSON can carry it; the raw output only where there is nothing else."""
-    values = {item.name: getattr(prediction, item.name) for item in fields(prediction)}
-    told = {name: value for name, value in values.items() if value not in (None, {}, (), []) and name != "raw"}
+    told = {
+        name: value for name, value in asdict(prediction).items() if value not in (None, {}, (), []) and name != "raw"
+    }
     told = {name: f"{len(value)} bytes" if isinstance(value, bytes) else value for name, value in told.items()}
     return told or {"raw": prediction.raw}
 
