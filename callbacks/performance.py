@@ -5,7 +5,7 @@ from typing import Any
 import dash
 from dash import ALL, ClientsideFunction, Input, Output, State
 
-from callbacks import filter_box, run_picker, slice_finder
+from callbacks import detection_errors, filter_box, run_picker, slice_finder
 from dashboard.reports.confusion import MatrixQuery, matrix_report
 from dashboard.reports.contrast import ContrastQuery, contrast_report
 from dashboard.reports.curves import CurvesQuery, curves_or_reason
@@ -25,6 +25,7 @@ def register(app: dash.Dash, services: Services) -> None:
     run_picker.register(app, services, Ids.QUERY, Ids.MODEL, Ids.RUN)
     filter_box.register(app, services, "performance", performance.PATH, PerformanceQuery)
     slice_finder.register(app, services, Ids.QUERY)
+    detection_errors.register(app, services, Ids.QUERY)
     for view in (Ids.BODY_VIEW, Ids.ROWS_VIEW, Ids.CONTRAST_VIEW, Ids.CURVES_VIEW):
         run_picker.pick(app, Ids.QUERY, view)
     app.clientside_callback(

@@ -14,7 +14,18 @@ from dashboard.reports.performance import (
     SliceRow,
 )
 from dashboard.reports.row_pages import RowPage
-from layouts import confusion, filter_box, formats, page, parts, residuals, rows, run_picker, slice_finder
+from layouts import (
+    confusion,
+    detection_errors,
+    filter_box,
+    formats,
+    page,
+    parts,
+    residuals,
+    rows,
+    run_picker,
+    slice_finder,
+)
 from layouts.links import Path, base, download, page_link, view_link
 
 PATH = Path.PERFORMANCE
@@ -54,7 +65,9 @@ def build(**query: str) -> html.Div:
         page.view(Ids.CURVES_VIEW, ("run", "filter", "slice", "curve")),
     ]
     slots = [page.slot(Ids.BODY, 120, 320, 260), *(page.slot(slot) for slot in (Ids.ROWS, Ids.CONTRAST, Ids.CURVES))]
-    return page.build(Ids.QUERY, query, "Performance", QUESTION, tools, filters, slots[0], finder, *slots[1:], *views)
+    boxes = detection_errors.build()
+    body = (filters, slots[0], boxes, finder, *slots[1:], *views)
+    return page.build(Ids.QUERY, query, "Performance", QUESTION, tools, *body)
 
 
 def render(report: PerformanceReport, query: PerformanceQuery, matrix: MatrixReport | None = None) -> Any:
@@ -73,7 +86,9 @@ def _sections(report: PerformanceReport, query: PerformanceQuery, matrix: Matrix
         text = "The filter or slice selects no labelled row. Loosen it or choose another slice."
         return [parts.empty("No rows to measure", text)]
     sections = [_overall(report, query)]
-    if report.classes:
+    if report.task == "detection" and report.source == "predictions":
+        sections.append(detection_errors.classes(report.classes, download("classes", query)))
+    elif report.classes:
         wide = matrix is None or len(matrix.across.values) > 8
         table = _sets if report.task == "multilabel" and report.source == "predictions" else _classes
         sections.append(table(report, query, 12 if wide else 6))
