@@ -14,14 +14,17 @@ from dashboard.inference.protocol import Array
 from mlflow_runs.errors import ModelUnavailable
 
 _CONVOLUTIONS = (nn.Conv2d, nn.ConvTranspose2d)
+_ACTIVATIONS = (nn.ReLU, nn.ReLU6, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Hardswish, nn.Mish)
+_OPERATIONS = ("conv", "relu", "elu", "silu", "hardswish", "mish")
 _SOFTMAXES = (nn.Softmax, nn.LogSoftmax)
 
 
 @dataclass(frozen=True)
 class Trace:
-    """One forward pass: the convolutions' outputs by layer name in the order they ran, and the classes' scores.
+    """One forward pass: the feature maps by layer name in the order they were made, and the classes' scores.
 
-    `scores` has shape (1, classes): what enters the last softmax where one ends the network, else its output.
+    Feature maps are the outputs of convolutions and of the activations behind them. `scores` has shape (1, classes):
+    what enters the last softmax where one ends the network, else its output.
     """
 
     layers: Mapping[str, Tensor]
@@ -32,7 +35,7 @@ def trace(module: nn.Module, image: Tensor) -> Trace:
     """Run one picture (1 x ...) and keep what Grad-CAM needs, gradients included.
 
     Exported programs have no modules to hook into: they are interpreted operation by operation. Only layers that look
-    at more than one place (height x width > 1) count.
+    at more than one place (height x width > 1) count; the last one is the usual choice.
     """
     given = image.detach().clone().requires_grad_(image.is_floating_point())
     seen: dict[str, Tensor] = {}
@@ -61,13 +64,13 @@ def gradcam(found: Trace, layer: str, index: int) -> Array:
 
 
 def _hooked(module: nn.Module, image: Tensor, seen: dict[str, Tensor], before: list[Tensor]) -> Any:
-    def remember(name: str) -> Callable[..., None]:
-        return lambda _module, _args, output: seen.update({name: output})
+    def remember(name: str, convolution: bool) -> Callable[..., None]:
+        return lambda _module, _args, output: _keep(seen, name, output, convolution)
 
     handles = []
     for name, part in module.named_modules():
-        if isinstance(part, _CONVOLUTIONS):
-            handles.append(part.register_forward_hook(remember(name)))
+        if isinstance(part, _CONVOLUTIONS + _ACTIVATIONS):
+            handles.append(part.register_forward_hook(remember(name, isinstance(part, _CONVOLUTIONS))))
         elif isinstance(part, _SOFTMAXES):
             handles.append(part.register_forward_pre_hook(lambda _module, args: before.append(args[0])))
     try:
@@ -82,14 +85,21 @@ def _interpreted(module: nn.Module, image: Tensor, seen: dict[str, Tensor], befo
         def run_node(self, n: torch.fx.Node) -> Any:
             found = super().run_node(n)
             operation = str(n.target)
-            if n.op == "call_function" and "conv" in operation and isinstance(found, Tensor):
-                seen[_layer_name(n)] = found
+            if n.op == "call_function" and any(name in operation for name in _OPERATIONS):
+                _keep(seen, _layer_name(n), found, "conv" in operation)
             if n.op == "call_function" and "softmax" in operation:
                 before.append(self.fetch_args_kwargs_from_env(n)[0][0])
             return found
 
     assert isinstance(module, torch.fx.GraphModule)
     return Recorder(module).run(image)
+
+
+def _keep(seen: dict[str, Tensor], name: str, output: Any, convolution: bool) -> None:
+    """Remember a feature map; one that is made twice under a name keeps its last place and output."""
+    if isinstance(output, Tensor) and (convolution or seen):  # because what comes before a convolution is no feature
+        seen.pop(name, None)
+        seen[name] = output
 
 
 def _layer_name(node: torch.fx.Node) -> str:

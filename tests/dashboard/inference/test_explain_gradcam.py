@@ -41,7 +41,7 @@ def test_the_map_is_the_one_computed_by_hand(index):
     np.testing.assert_allclose(gradcam(found, "0", index), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("layer", ["0.0", "0.3"])
+@pytest.mark.parametrize("layer", ["0.0", "0.1", "0.3", "0.4"])
 def test_the_map_is_captums_of_the_scores_before_the_softmax(layer):
     module, body = net(), net(end=False)
     expected = LayerGradCam(body, dict(body.named_modules())[layer.removeprefix("0.")]).attribute(
@@ -56,14 +56,16 @@ def test_an_exported_program_has_the_same_layers_and_maps():
     batch = torch.export.Dim.AUTO
     exported = torch.export.export(module, (IMAGE.repeat(2, 1, 1, 1),), dynamic_shapes=({0: batch},)).module()
     plain, found = trace(module, IMAGE), trace(exported, IMAGE)
-    assert list(found.layers) == list(plain.layers) == ["0.0", "0.3"]
+    assert list(found.layers) == list(plain.layers) == ["0.0", "0.1", "0.3", "0.4"]
     for layer in found.layers:
         np.testing.assert_allclose(gradcam(found, layer, 3), gradcam(plain, layer, 3), rtol=1e-4, atol=1e-6)
 
 
-def test_layers_that_look_at_one_place_only_are_left_out():
-    module = torch.nn.Sequential(torch.nn.Conv2d(1, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Conv2d(3, 2, 1))
-    assert list(trace(module.eval(), IMAGE).layers) == ["0"]
+def test_layers_before_a_convolution_or_with_one_place_only_are_left_out():
+    module = torch.nn.Sequential(
+        torch.nn.ReLU(), torch.nn.Conv2d(1, 3, 3), torch.nn.AdaptiveAvgPool2d(1), torch.nn.Conv2d(3, 2, 1)
+    )
+    assert list(trace(module.eval(), IMAGE).layers) == ["1"]
 
 
 def test_one_output_means_two_classes_of_opposite_sign():
