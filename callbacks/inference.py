@@ -63,6 +63,8 @@ def register(app: dash.Dash, services: Services) -> None:
     @app.callback(Output(Ids.ANSWER, "children"), Input(Ids.QUERY, "data"))
     def show_answer(params: Params) -> Any:
         query = from_params(InferenceQuery, params or {})
+        if query.asks:
+            services.limits.spend("predictions")
         found = inference_answer(services, query)
         return freeze([prediction.render(found), flags.judgement(services, query, found)])
 

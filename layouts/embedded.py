@@ -95,7 +95,7 @@ def needed(
     callbacks: Iterable[Mapping[str, Any]], shown: set[str], given: set[str], known: set[str]
 ) -> tuple[set[str], set[str]]:
     """The callbacks by `output` that fill what is shown, and every id that they name; `given` needs no filling."""
-    possible = [item for item in callbacks if not item["background"] and _concrete(item) <= known]
+    possible = [item for item in callbacks if _draws(item) and _concrete(item) <= known]
     used: set[str] = set()
     kept = set(shown)
     growing = True
@@ -106,6 +106,11 @@ def needed(
             kept |= _concrete(item)
         growing = bool(new)
     return used, kept
+
+
+def _draws(item: Mapping[str, Any]) -> bool:
+    """Whether a callback only draws: jobs do not, nor what the server does when somebody clicks, such as flagging."""
+    return not item["background"] and bool(item["clientside_function"] or not item["prevent_initial_call"])
 
 
 def _serves(item: Mapping[str, Any], kept: set[str], given: set[str]) -> bool:

@@ -115,6 +115,9 @@ def test_every_panel_of_an_empty_page_can_be_cut_out(page: Any, served: tuple[fl
         layout = server.test_client().get("/_dash-layout", headers={HEADER: token})
         assert layout.status_code == 200
         assert f'"data-panel":"{name}"' in layout.text
+        listed = server.test_client().get("/_dash-dependencies", headers={HEADER: token}).get_json()
+        deeds = [item for item in listed if not item["clientside_function"] and item["prevent_initial_call"]]
+        assert deeds == [item for item in listed if item["background"]] == []
 
 
 def test_predictions_of_a_link_are_counted_by_link(served: tuple[flask.Flask, EmbedLinks]) -> None:
