@@ -49,7 +49,10 @@ def register(app: dash.Dash, services: Services) -> None:
         return inference.render(form), inference.kind(form), form.text
 
     @app.callback(
-        Output(Ids.SLICE, "options"), Output(Ids.SLICE, "value"), Input(Ids.RUN_VIEW, "data"), State(Ids.QUERY, "data")
+        Output(Ids.SLICE, "options"),
+        Output(Ids.SLICE, "value"),
+        Input(picker_layout.view_of(Ids.RUN), "data"),
+        State(Ids.QUERY, "data"),
     )
     def offer_slices(view: Params, params: Params) -> tuple[Any, ...]:
         run = str((view or {}).get("run") or "")
@@ -91,4 +94,3 @@ def _register_controls(app: dash.Dash) -> None:
     )
     run_picker.follow(app, Ids.QUERY, Ids.ROW)
     run_picker.control(app, Ids.QUERY, Ids.SLICE)
-    run_picker.pick(app, Ids.QUERY, Ids.RUN_VIEW)

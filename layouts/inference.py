@@ -49,7 +49,6 @@ class Ids(StrEnum):
     EXAMPLES = "inference-examples"
     ROW = "inference-row"
     SLICE = "inference-slice"
-    RUN_VIEW = "inference-run-view"
     ANSWER = "inference-answer"
 
 
@@ -90,8 +89,7 @@ def _examples_body() -> html.Div:
         html.Div([html.Label("From slice", htmlFor=Ids.SLICE, className="field-label"), slices], className="field"),
         html.Div([html.Label("Or row number", htmlFor=Ids.ROW, className="field-label"), row], className="field"),
     ]
-    view = page.view(Ids.RUN_VIEW, ("run",))
-    return html.Div([view, html.Div(controls, className="flag-controls chrome"), html.Div(id=Ids.EXAMPLES)])
+    return html.Div([html.Div(controls, className="flag-controls chrome"), html.Div(id=Ids.EXAMPLES)])
 
 
 def _input() -> html.Div:
