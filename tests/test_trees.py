@@ -70,6 +70,12 @@ def test_build_needs_no_arguments_and_wears_every_id(page):
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.__name__)
+def test_no_id_is_worn_twice(page):
+    worn = [part.id for part in page.build()._traverse() if isinstance(getattr(part, "id", None), str)]
+    assert sorted(worn) == sorted(set(worn))
+
+
+@pytest.mark.parametrize("page", PAGES)
 def test_build_keeps_the_query_it_was_given(page):
     stores = [part for part in page.build(run="abc")._traverse() if getattr(part, "id", "") == page.Ids.QUERY]
     assert stores[0].data == {"run": "abc"}
