@@ -23,7 +23,7 @@ from dashboard import job_process, processes
 from dashboard.celery_desk import TASK, Board, application, worker_lives
 from dashboard.job_process import KILL_AFTER
 from dashboard.jobs import JobManager
-from dashboard.settings import Settings
+from dashboard.settings import CHECKOUT, Settings
 
 _LOOK = 0.25
 _SIGN = 2.0
@@ -44,6 +44,8 @@ def _product() -> celery.Celery:
 def worker(source: str) -> celery.Celery:
     """Celery with the one task that runs the callbacks of the Dash application that `module:function` makes."""
     settings = Settings()
+    if str(CHECKOUT) not in sys.path:  # because the celery command has the working folder there for a moment only
+        sys.path.insert(0, str(CHECKOUT))
     module, _, function = source.partition(":")
     manager: JobManager = getattr(importlib.import_module(module), function)()._background_manager
     app = application(settings)
