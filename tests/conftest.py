@@ -24,6 +24,7 @@ hypothesis.settings.load_profile("same")
 # what is dear to set up is set up in one of the processes that share the tests
 _SHARED = ("product", "store", "api", "whole", "template")
 
+WIKIS = "http://localhost:*"  # the origins that may frame the product of the tests
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
@@ -120,7 +121,7 @@ def left_over(data_dir: Path) -> list[str]:
 def product(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
     """The whole product with its demo runs, started once for all tests that only look at it."""
     data_dir, port = tmp_path_factory.mktemp("product"), free_port()
-    process = start_product(data_dir, port, DEMO_EFFORT="0.3")
+    process = start_product(data_dir, port, DEMO_EFFORT="0.3", VITRINE_FRAME_ANCESTORS=f"'self' {WIKIS}")
     running = Product(f"http://127.0.0.1:{port}", data_dir, process)
     try:
         wait_for(lambda: process.poll() is not None or answer(f"{running.base_url}/health") == 200, 60)

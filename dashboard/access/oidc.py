@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 import flask
 from authlib.common.errors import AuthlibBaseError
 from authlib.integrations.flask_client import OAuth
+from joserfc.errors import JoseError
 from requests import RequestException
 
 from dashboard.access import sessions
@@ -79,7 +80,7 @@ def _asked(step: Callable[[], Any]) -> Any:
     """What the provider's answer leads to; a provider that fails or refuses is a sentence, never a traceback."""
     try:
         return step()
-    except (AuthlibBaseError, RequestException, ValueError, KeyError) as exc:
+    except (AuthlibBaseError, JoseError, RequestException, ValueError, KeyError) as exc:
         _log.warning("sign-in failed: %s: %s", type(exc).__name__, exc)
         return refusal(403, "Signing in did not work; open the page again to retry.")
 
