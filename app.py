@@ -26,7 +26,14 @@ PAGES = (
         inference_wires.register,
         (batch.Ids.RESULT,),
     ),
-    Page("Serving", serving.PATH, serving.QUESTION, serving.build, serving_wires.register),
+    Page(
+        "Serving",
+        serving.PATH,
+        serving.QUESTION,
+        serving.build,
+        serving_wires.register,
+        editor_jobs=(serving.Ids.NEEDS,),
+    ),
 )
 SHELL = Shell(shell.build, shell_wires.register, shell.notice, shell.Ids.NOTICES, embedded.build)
 

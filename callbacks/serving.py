@@ -6,11 +6,12 @@ import dash
 from dash import Input, Output, State
 
 from callbacks import run_picker
+from dashboard.reports.environment import ModelNeeds, build_environment, model_needs, remove_environment
 from dashboard.reports.query import from_params
 from dashboard.reports.serving import ServingQuery, compare_engines, engine_card, serving_report
 from dashboard.services import Services
+from layouts import environment, serving, shell
 from layouts import run_picker as picker_layout
-from layouts import serving, shell
 from layouts.serving import Ids
 
 Params = dict[str, Any] | None
@@ -37,6 +38,8 @@ def register(app: dash.Dash, services: Services) -> None:
         found = engine_card(services, query)
         return serving.render_engines(found), bool(found.reason)
 
+    _register_needs(app, services)
+
     @app.callback(
         Output(Ids.RESULT, "children", allow_duplicate=True),
         Input(Ids.COMPARE, "n_clicks"),
@@ -57,3 +60,58 @@ def register(app: dash.Dash, services: Services) -> None:
     def compare(set_progress: Any, _clicks: int, run_id: str) -> Any:
         compare_engines(services, run_id, lambda step, share: set_progress(serving.progress(step, share)))
         return serving.render_engines(engine_card(services, ServingQuery(run_id)))
+
+
+def _register_needs(app: dash.Dash, services: Services) -> None:
+    """What the model needs: the list, and building or removing its own environment."""
+
+    @app.callback(
+        Output(Ids.NEEDS, "children"),
+        Output(Ids.BUILD, "hidden"),
+        Output(Ids.REMOVE, "hidden"),
+        Input(Ids.QUERY, "data"),
+    )
+    def show_needs(params: Params) -> tuple[Any, bool, bool]:
+        query = from_params(ServingQuery, params or {})
+        if not query.run:
+            return picker_layout.waiting(services.runs.state()), True, True
+        return needs_shown(model_needs(services, query.run))
+
+    @app.callback(
+        Output(Ids.NEEDS, "children", allow_duplicate=True),
+        Output(Ids.BUILD, "hidden", allow_duplicate=True),
+        Output(Ids.REMOVE, "hidden", allow_duplicate=True),
+        Input(Ids.REMOVE, "n_clicks"),
+        State(Ids.RUN, "value"),
+        prevent_initial_call=True,
+    )
+    def remove(_clicks: int, run_id: str) -> tuple[Any, bool, bool]:
+        return needs_shown(remove_environment(services, run_id))
+
+    @app.callback(
+        Output(Ids.NEEDS, "children", allow_duplicate=True),
+        Output(Ids.BUILD, "hidden", allow_duplicate=True),
+        Output(Ids.REMOVE, "hidden", allow_duplicate=True),
+        Input(Ids.BUILD, "n_clicks"),
+        State(Ids.RUN, "value"),
+        background=True,
+        interval=300,
+        running=[
+            (Output(Ids.BUILD, "disabled"), True, False),
+            (Output(Ids.STOP_BUILD, "disabled"), False, True),
+            (Output(Ids.BUILD_PROGRESS, "value"), "0", "0"),
+            (Output(Ids.BUILD_STEP, "children"), "Starting", ""),
+            (Output(Ids.BUILD_ASK, "className"), f"{serving.ASK} running", serving.ASK),
+        ],
+        progress=[Output(Ids.BUILD_PROGRESS, "value"), Output(Ids.BUILD_STEP, "children")],
+        cancel=[Input(Ids.STOP_BUILD, "n_clicks")],
+        prevent_initial_call=True,
+    )
+    def build(set_progress: Any, _clicks: int, run_id: str) -> tuple[Any, bool, bool]:
+        told = build_environment(services, run_id, lambda step, share: set_progress(serving.progress(step, share)))
+        return needs_shown(told)
+
+
+def needs_shown(found: ModelNeeds) -> tuple[Any, bool, bool]:
+    """The card's content, and whether the buttons to build and to remove are hidden."""
+    return environment.render(found), not found.buildable or found.environment is not None, found.environment is None

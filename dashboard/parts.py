@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from dashboard.devices import engine_devices, engine_names
+from dashboard.inference import environments
 from dashboard.settings import Settings
 
 FIRST_DELAY, LAST_DELAY, SETTLED = 0.25, 8.0, 20.0
@@ -23,7 +25,8 @@ class Part:
     """One process to keep running.
 
     A `once` part runs to its end. An `after_store` part waits until the store exists or the `once` parts have ended,
-    because two processes that create the same SQLite store at once break each other's migrations.
+    because two processes that create the same SQLite store at once break each other's migrations. An `on_demand` part
+    is ended when nobody asks for it any more.
     """
 
     name: str
@@ -31,6 +34,7 @@ class Part:
     env: Mapping[str, str] = field(default_factory=dict)
     once: bool = False
     after_store: bool = False
+    on_demand: bool = False
 
 
 def delay(failures: int) -> float:
@@ -47,10 +51,46 @@ def product_parts(settings: Settings, publish_demo: bool, development: bool = Fa
     return (
         Part("web", web, _ONE_THREAD),
         *((Part("jobs", (python, "-m", "dashboard.jobs", "app:create_dash"), _ONE_THREAD),) if local else ()),
-        Part("engine", (python, "-m", "dashboard.inference.engine"), after_store=True),
+        *engine_parts(settings),
         *((demo_part(settings),) if publish_demo else ()),
         Part("backoffice", (python, "-m", "dashboard.backoffice"), _ONE_THREAD, after_store=True),
     )
+
+
+def engine_parts(settings: Settings) -> tuple[Part, ...]:
+    """One engine per device; where a server elsewhere predicts, only the door to exports and explanations."""
+    if settings.inference_url and not any(entry.endswith("=local") for entry in settings.inference_models):
+        return (Part("heavy", (sys.executable, "-m", "dashboard.inference.heavy_lane"), after_store=True),)
+    command = (sys.executable, "-m", "dashboard.inference.engine")
+    listed = engine_devices(settings.device)
+    if len(listed) == 1:
+        return (Part("engine", command, after_store=True),)
+    share = {} if settings.engine_threads else {"VITRINE_ENGINE_THREADS": str(max(1, cores() // (2 * len(listed))))}
+    return tuple(
+        Part(name, (*command, name, device), share, after_store=True)
+        for name, device in zip(engine_names(listed), listed, strict=True)
+    )
+
+
+def environment_parts(settings: Settings) -> tuple[Part, ...]:
+    """An engine for each model's own environment that was asked for lately; it stops when it no longer is."""
+    return tuple(
+        Part(
+            environments.engine_name(digest),
+            (
+                str(environments.python(settings.data_dir, digest)),
+                "-m", "dashboard.inference.engine", environments.engine_name(digest),
+            ),
+            after_store=True,
+            on_demand=True,
+        )
+        for digest in environments.serving(settings.data_dir, settings.environment_idle)
+    )  # fmt: skip
+
+
+def cores() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def demo_part(settings: Settings) -> Part:
@@ -123,6 +163,7 @@ class Running:
     started: float = 0.0
     due: float | None = 0.0
     last_exit: int | None = None
+    retired: bool = False
 
     def ended(self, status: int, now: float | None = None) -> None:
         """Note an exit: a part that had settled begins its backoff anew, a `once` part is done."""

@@ -43,5 +43,7 @@ def _cache(services: Services) -> dict[str, object]:
 
 
 def _inference(services: Services) -> dict[str, object]:
-    ready = services.inference.ready()
-    return {"ok": ready, "message": "" if ready else "the inference process does not answer (yet)"}
+    state = services.inference.state()
+    if state.ready:
+        return {"ok": True, "message": f"{state.address} answers" if state.address else state.message}
+    return {"ok": False, "message": state.message or "the inference process does not answer (yet)"}

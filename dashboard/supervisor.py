@@ -15,7 +15,16 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from dashboard import processes
-from dashboard.parts import Part, PartLog, Running, demo_part, part_environment, product_parts
+from dashboard.access.preflight import check_access
+from dashboard.parts import (
+    Part,
+    PartLog,
+    Running,
+    demo_part,
+    environment_parts,
+    part_environment,
+    product_parts,
+)
 from dashboard.preflight import CannotStart, address, answers, check_port, store_counts, store_ready
 from dashboard.settings import Settings
 
@@ -28,9 +37,14 @@ class Supervisor:
     """Keeps the parts running until it is told to stop; single-threaded, so that a child may be arranged safely."""
 
     def __init__(
-        self, settings: Settings, parts: Sequence[Part], say: Callable[[str], None], grace: float = GRACE
+        self,
+        settings: Settings,
+        parts: Sequence[Part],
+        say: Callable[[str], None],
+        grace: float = GRACE,
+        on_demand: Callable[[], Sequence[Part]] = tuple,
     ) -> None:
-        self._settings, self._say, self._grace = settings, say, grace
+        self._settings, self._say, self._grace, self._on_demand = settings, say, grace, on_demand
         self._mark = uuid.uuid4().hex
         self._watcher = processes.Watcher(f"{self._mark}/", grace)
         logs = settings.folder("logs")
@@ -44,6 +58,7 @@ class Supervisor:
         """Start everything and come back when a stop signal was served and no process of ours is left."""
         self._listen()
         while not self._stopping:
+            self._adjust()
             self._start_due()
             self._wait(_TICK)
             self._reap()
@@ -60,6 +75,21 @@ class Supervisor:
 
     def _ask_to_stop(self, *_: object) -> None:
         self._stopping = True
+
+    def _adjust(self) -> None:
+        """Take up parts that are asked for now, and end those that were and no longer are."""
+        wanted = {part.name: part for part in self._on_demand()}
+        known = {running.part.name for running in self._running}
+        for running in self._running:
+            if running.part.on_demand and running.part.name not in wanted and not running.retired:
+                running.retired, running.due = True, None
+                if running.pid is not None:
+                    processes.signal_group(running.pid, signal.SIGTERM)
+        self._running = [running for running in self._running if running.pid is not None or not running.retired]
+        logs = self._settings.folder("logs")
+        self._running += [
+            Running(part, PartLog(logs / f"{name}.log")) for name, part in wanted.items() if name not in known
+        ]
 
     def _wait(self, seconds: float) -> None:
         select.select([self._wake], [], [], seconds)
@@ -111,7 +141,9 @@ class Supervisor:
         self._write_state()
         if running.part.once and status == 0:
             unfinished(self._settings, running.part.name).unlink(missing_ok=True)
-        if self._stopping or (running.part.once and status == 0):
+        if running.retired:
+            running.due = None
+        if self._stopping or running.retired or (running.part.once and status == 0):
             return
         after = f"again in {running.due - time.time():.1f} s" if running.due else "not started again"
         self._say(f"{running.part.name} ended (status {status}), {after}; log: {running.log.path}")
@@ -181,7 +213,8 @@ def clear_predecessor(state: Path) -> int:
 
 
 def start(settings: Settings, development: bool) -> None:
-    """Check that the folder and the port are ours, then supervise until stopped; raises CannotStart."""
+    """Check who may enter, and that folder and port are ours, then supervise until stopped; raises CannotStart."""
+    check_access(settings)
     try:
         folder = settings.folder("run")
         lock = processes.lock_folder(folder / "supervisor.lock")
@@ -195,7 +228,9 @@ def start(settings: Settings, development: bool) -> None:
         clear_predecessor(folder / "supervisor.json")
         check_port(settings)
         parts = product_parts(settings, wants_demo(settings), development)
-        Supervisor(settings, parts, say).run()
+        engines = [part.name for part in parts if part.name.startswith("engine")]
+        (folder / "engines.json").write_text(json.dumps(engines))
+        Supervisor(settings, parts, say, on_demand=lambda: environment_parts(settings)).run()
 
 
 def publish_demo(settings: Settings) -> None:

@@ -6,12 +6,14 @@ from typing import Any
 from dash import html
 
 from dashboard.inference.speed_report import BATCHES
+from dashboard.inference.states import EngineState
 from dashboard.reports.serving import EngineCard, Process, ServedModel, ServingReport
 from layouts import engine_race, formats, page, parts, run_picker
 from layouts.links import Path, page_link
 
 PATH = Path.SERVING
 QUESTION = "How fast does it answer here, and what is loaded?"
+BUILD = "Give it its own environment"
 ASK = "toolbar batch-ask mt-3"
 _PARTS = {"web": "web pages", "jobs": "background jobs", "engine": "inference", "backoffice": "back office"}
 
@@ -29,12 +31,44 @@ class Ids(StrEnum):
     PROGRESS = "serving-progress"
     STEP = "serving-step"
     RESULT = "serving-result"
+    NEEDS = "serving-needs"
+    BUILD = "serving-build"
+    REMOVE = "serving-remove"
+    STOP_BUILD = "serving-stop-build"
+    BUILD_ASK = "serving-build-ask"
+    BUILD_PROGRESS = "serving-build-progress"
+    BUILD_STEP = "serving-build-step"
 
 
 def build(**query: str) -> html.Div:
     """The empty page."""
     live = page.slot(Ids.LIVE, 120, 160)
-    return page.build(Ids.QUERY, query, "Serving", QUESTION, None, html.Div([live, _engines()], className="grid"))
+    tools = run_picker.build(Ids.MODEL, Ids.RUN)
+    grid = html.Div([live, _needs(), _engines()], className="grid")
+    return page.build(Ids.QUERY, query, "Serving", QUESTION, tools, grid)
+
+
+def _needs() -> html.Section:
+    note = (
+        "The packages that the chosen model was logged with, against those of the engine. An environment of its own "
+        "is built in the background and served by an engine of its own."
+    )
+    label = {"aria-label": "Share of the environment built"}
+    ask = html.Div(
+        [
+            html.Button(
+                "Give it its own environment", id=Ids.BUILD, n_clicks=0, hidden=True, className="btn btn-primary"
+            ),
+            html.Button("Remove its environment", id=Ids.REMOVE, n_clicks=0, hidden=True, className="btn-quiet"),
+            html.Button("Cancel", id=Ids.STOP_BUILD, n_clicks=0, disabled=True, className="btn-quiet for-running"),
+            html.Progress(id=Ids.BUILD_PROGRESS, value="0", max="1", **label),
+            html.Span(id=Ids.BUILD_STEP, className="card-note figure-number"),
+        ],
+        id=Ids.BUILD_ASK,
+        className=ASK,
+    )
+    result = html.Div(parts.skeleton(60), id=Ids.NEEDS, **{"aria-live": "polite"})
+    return parts.card("What the model needs", html.Div([result, ask]), note)
 
 
 def _engines() -> html.Section:
@@ -53,9 +87,8 @@ def _engines() -> html.Section:
         id=Ids.ASK,
         className=ASK,
     )
-    picker = run_picker.build(Ids.MODEL, Ids.RUN)
     result = html.Div(parts.skeleton(120), id=Ids.RESULT, className="mt-3", **{"aria-live": "polite"})
-    return parts.card("PyTorch against ONNX", html.Div([picker, ask, result]), note)
+    return parts.card("PyTorch against ONNX", html.Div([ask, result]), note)
 
 
 def progress(step: str, share: float) -> tuple[str, str]:
@@ -75,8 +108,13 @@ def render_engines(found: EngineCard) -> Any:
 
 def render(report: ServingReport) -> html.Div:
     """The live part of the page."""
-    cards = [_engine(report), parts.card("Loaded models", _models(report), _budget(report), span=8), _parts(report)]
-    return html.Div(cards, className="grid")
+    cards = [
+        _engine(report),
+        _several(report),
+        parts.card("Loaded models", _models(report), _budget(report), span=8),
+        _parts(report),
+    ]
+    return html.Div([card for card in cards if card is not None], className="grid")
 
 
 def _engine(report: ServingReport) -> html.Section:
@@ -84,6 +122,9 @@ def _engine(report: ServingReport) -> html.Section:
     if not engine.ready or not engine.device:
         title = "Busy" if engine.ready else "Away, and started again by itself"
         return parts.card("Engine", parts.empty(title, f"{engine.message} This page looks again every two seconds."))
+    if engine.address:
+        text = f"Predictions are asked of {engine.address}, which says that it is ready."
+        return parts.card("Engine", html.P(text, className="mb-0"), "A server elsewhere (VITRINE_INFERENCE_URL).")
     passes = _passes(report)
     percentiles = " / ".join(formats.number(engine.latency_ms.get(name, 0.0), 2) for name in ("p50", "p95", "p99"))
     facts = [
@@ -98,6 +139,33 @@ def _engine(report: ServingReport) -> html.Section:
         parts.fact("Restarts", formats.count(report.restarts)),
     ]
     return parts.card("Engine", html.Div([html.Div(facts, className="stat-row"), _counted(report)]), _since(report))
+
+
+def _several(report: ServingReport) -> html.Section | None:
+    """Each engine in a row, where there is more than the one of the card above."""
+    if len(report.engines) < 2:
+        return None
+    heads = ("Engine", "State", "Device", "Models", "Memory", "Waiting", "Rows per second", "Restarts")
+    rows = [_one(engine) for engine in report.engines]
+    note = "One per device, one per environment of a model's own, and servers elsewhere. A model stays with its engine."
+    return parts.card("Engines", parts.table(heads, rows, (3, 4, 5, 6, 7), "Engines"), note)
+
+
+def _one(engine: EngineState) -> list[Any]:
+    state = parts.pill("up", "better") if engine.ready else parts.pill("away", "worse")
+    name = html.Td(engine.address or engine.name, className="cell-text", title=engine.message)
+    if engine.address or not engine.ready:
+        return [name, state, engine.device or "–", "–", "–", "–", "–", "–"]
+    return [
+        name,
+        state,
+        engine.device,
+        formats.count(len(engine.models)),
+        engine_race.size(engine.memory),
+        formats.count(engine.queue),
+        formats.number(engine.rows_per_second, 1),
+        formats.count(engine.restarts),
+    ]
 
 
 def _since(report: ServingReport) -> str:
@@ -149,7 +217,7 @@ def _model(model: ServedModel) -> list[Any]:
     counts = (engine_race.size(loaded.bytes), formats.count(loaded.uses), formats.count(loaded.rows))
     return [
         html.Td(name, className="cell-text"),
-        loaded.flavor,
+        f"{loaded.flavor}, {loaded.numerics}" if loaded.numerics else loaded.flavor,
         *counts,
         formats.since(loaded.since),
         formats.since(loaded.used),

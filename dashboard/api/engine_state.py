@@ -5,6 +5,7 @@ from typing_extensions import TypedDict
 
 from dashboard.api.documents import moment
 from dashboard.api.shapes import CLOSED
+from dashboard.inference.states import EngineState
 from dashboard.reports.serving import ServedModel, ServingReport
 
 
@@ -16,6 +17,8 @@ class ServedModelShape(TypedDict):
     name: str
     """The model's name and version; the model id where the index does not know it."""
     run_id: str | None
+    numerics: str
+    """How it is computed where that differs from plain, such as `channels last`; else empty."""
     flavor: str
     """The form it is served in, such as `pytorch`, `pt2`, `pytorch as onnx`, `sklearn`."""
     bytes: int
@@ -36,6 +39,23 @@ class ProcessShape(TypedDict):
     up: bool
     started_at: str | None
     """ISO 8601, UTC."""
+    restarts: int
+
+
+@with_config(CLOSED)
+class EngineShape(TypedDict):
+    """One engine that may be asked: of a device, of a model's own environment, or a server elsewhere."""
+
+    name: str
+    address: str | None
+    """Where it is, for a server elsewhere."""
+    ready: bool
+    message: str
+    device: str
+    models: int
+    memory_bytes: int
+    queue: int
+    rows_per_second: float
     restarts: int
 
 
@@ -98,6 +118,7 @@ class ServingDocument(TypedDict):
     since: str | None
     """When the inference process started (ISO 8601, UTC)."""
     processes: list[ProcessShape]
+    engines: list[EngineShape]
 
 
 def serving_document(report: ServingReport) -> ServingDocument:
@@ -140,6 +161,22 @@ def serving_document(report: ServingReport) -> ServingDocument:
             }
             for item in report.processes
         ],
+        "engines": [_engine(item) for item in report.engines],
+    }
+
+
+def _engine(state: EngineState) -> EngineShape:
+    return {
+        "name": state.name,
+        "address": state.address or None,
+        "ready": state.ready,
+        "message": state.message,
+        "device": state.device,
+        "models": len(state.models),
+        "memory_bytes": state.memory,
+        "queue": state.queue,
+        "rows_per_second": state.rows_per_second,
+        "restarts": state.restarts,
     }
 
 
@@ -149,6 +186,7 @@ def _model(model: ServedModel) -> ServedModelShape:
         "model_id": loaded.model_id,
         "name": model.name,
         "run_id": model.run_id or None,
+        "numerics": loaded.numerics,
         "flavor": loaded.flavor,
         "bytes": loaded.bytes,
         "rows_predicted": loaded.uses,

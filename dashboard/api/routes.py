@@ -1,6 +1,7 @@
 """The routes under /api/v1: one table, one shim that parses the query, asks the report and encodes the answer."""
 
 import logging
+import math
 import uuid
 from collections.abc import Callable
 from functools import partial
@@ -239,8 +240,8 @@ def _handle_errors(blueprint: flask.Blueprint, max_upload_mb: int) -> None:
     @blueprint.errorhandler(DashboardError)
     def known(error: DashboardError) -> flask.Response:
         response = _refuse(error.code, str(error), error.status)
-        if error.status == 503:
-            response.headers["Retry-After"] = "1"
+        if error.status in (429, 503):
+            response.headers["Retry-After"] = str(max(1, math.ceil(getattr(error, "wait", None) or 1)))
         return response
 
     @blueprint.errorhandler(HTTPException)

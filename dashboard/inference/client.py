@@ -97,6 +97,14 @@ class InferenceClient:
         """Close idle connections; the client stays usable."""
         self.routes.close()
 
+    def elsewhere(self, card: ModelCard) -> str:
+        """The address of the server that answers for the model; empty where this machine's own engines do."""
+        return self.routes.elsewhere(card)
+
+    def states(self) -> list[EngineState]:
+        """Every engine that may be asked, as it is now; never raises."""
+        return self.routes.states()
+
     def ready(self) -> bool:
         """Whether an engine that may be asked for any model answers within two seconds."""
         return any(state.ready for state in self.routes.default_states())

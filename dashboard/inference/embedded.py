@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from dashboard.inference.states import EngineState, LoadedModel
 from dashboard.inference.wire import Address, EngineLost, QueueFull, Wire, wait_for_next
 from mlflow_runs.errors import DashboardError, ModelUnavailable, RunNotFound
 
-_RESTART, _SILENCE = 10.0, 16.0
+_RESTART, _START, _SILENCE = 10.0, 120.0, 16.0
 _NAMES = ("device", "threads", "memory", "budget", "counters", "latency_ms", "batch_rows", "queue", "since")
 _ERRORS: dict[str, type[DashboardError]] = {
     error.code: error for error in (BadInput, EngineUnavailable, ModelUnavailable, RunNotFound)
@@ -45,23 +45,39 @@ class Told:
 class EmbeddedEngine:
     """One engine behind its wire. `limit` is the length of its queue, `log` where it says why it ended.
 
-    `patience` is for how many seconds a fresh engine is waited for when this one is gone, within the request's time.
+    `patience` is for how many seconds a fresh engine is waited for when this one is gone, within the request's time;
+    an engine that runs on demand is told by `knock` that it is needed, as long as someone waits.
     """
 
     subject = ""
     keep: float | None = None
 
-    def __init__(self, name: str, wire: Wire, limit: int, log: Path, told: Told, patience: float = _RESTART) -> None:
+    def __init__(
+        self,
+        name: str,
+        wire: Wire,
+        limit: int,
+        log: Path,
+        told: Told,
+        knock: Callable[[], None] | None = None,
+    ) -> None:
         self.name, self._wire, self._limit, self._log = name, wire, limit, log
-        self._told, self._patience = told, patience
+        self._told, self._knock = told, knock or (lambda: None)
+        self._patience = _RESTART if knock is None else _START
 
     def infer(self, ask: Ask) -> Message:
         """The engine's answer, asked a second time when the engine was restarted meanwhile."""
-        address = self._address(ask)
+        self._knock()
+        try:
+            address = self._wire.address()
+        except EngineUnavailable:
+            if self._patience == _RESTART or (first := self._next(None, ask)) is None:
+                raise
+            return self._again(first, ask)
         try:
             return self._once(address, ask)
         except EngineLost:
-            fresh = wait_for_next(self._wire, address, min(ask.until, time.monotonic() + self._patience))
+            fresh = self._next(address, ask)
         if fresh is None:
             raise self._away(address)
         return self._again(fresh, ask)
@@ -95,21 +111,16 @@ class EmbeddedEngine:
         """Close idle connections; the engine stays reachable."""
         self._wire.close()
 
-    def _address(self, ask: Ask) -> Address:
-        """The engine's address; one that is started on demand may be waited for."""
-        try:
-            return self._wire.address()
-        except EngineUnavailable:
-            if self._patience <= _RESTART:
-                raise
-            fresh = wait_for_next(self._wire, None, min(ask.until, time.monotonic() + self._patience))
-            if fresh is None:
-                raise
-            return fresh
+    def _next(self, last: Address | None, ask: Ask) -> Address | None:
+        return wait_for_next(self._wire, last, self._patient(ask), self._knock)
+
+    def _patient(self, ask: Ask) -> float:
+        return min(ask.until, time.monotonic() + self._patience)
 
     def _again(self, address: Address, ask: Ask) -> Message:
-        patience = min(ask.until, time.monotonic() + self._patience)
+        patience = self._patient(ask)
         while True:
+            self._knock()
             try:
                 return self._once(address, ask)
             except EngineLost as exc:  # because a fresh engine writes its address just before it listens
@@ -143,6 +154,7 @@ class EmbeddedEngine:
                     raise _over(ask, ahead, wait)
                 if ahead:
                     ask.waiting(ahead, wait)
+                self._knock()
                 time.sleep(pause)
                 pause = min(0.25, pause * 1.5)
                 message = self._post(address, {"op": "result", "ticket": ticket}, {}, ask.until)

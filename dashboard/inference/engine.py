@@ -67,7 +67,8 @@ class EngineWorker(Worker):
 
 def main(name: str = "engine", device: str = "") -> None:
     """Serve until stopped."""
-    settings = Settings() if not device else Settings(device=device)
+    settings = Settings()
+    settings = settings.model_copy(update={"device": device or settings.device.split(",")[0].strip()})
     if settings.engine_host not in _LOOPBACK and not settings.engine_key:
         raise CannotListen(
             f"VITRINE_ENGINE_HOST is {settings.engine_host!r}: an engine that others reach needs VITRINE_ENGINE_KEY."

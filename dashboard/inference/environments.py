@@ -19,7 +19,7 @@ from dashboard.inference.requirements import wanted
 
 _VERSION = 1
 _BASE = ("mlflow", "mosec", "numpy", "onnxruntime", "pandas", "torch")
-_TOUCH = 5.0
+_TOUCH = 1.0
 
 
 @dataclass(frozen=True)
@@ -83,6 +83,14 @@ def record(data_dir: Path, made: Environment) -> None:
     draft = path.with_suffix(".tmp")
     draft.write_text(json.dumps(asdict(made)))
     draft.replace(path)
+
+
+def last_lines(data_dir: Path, digest: str, count: int) -> tuple[str, ...]:
+    """The end of the build's log; empty where nothing was ever built."""
+    try:
+        return tuple((folder(data_dir, digest) / "build.log").read_text(errors="replace").splitlines()[-count:])
+    except OSError:
+        return ()
 
 
 def want(data_dir: Path, digest: str) -> None:

@@ -1,5 +1,7 @@
 """The way to the heavy worker: a socket that the engine keeps, and the process behind it, started at a knock.
 
+`python -m dashboard.inference.heavy_lane` keeps it where another server predicts and no engine runs here.
+
 A request is one framed message: `task` and `arguments` in the header, tensors behind it. Answers are framed messages
 whose `state` is "working" (with `step` and `share`), "failed" or "done". Whoever hangs up ends the worker.
 """
@@ -18,7 +20,7 @@ from typing import Any, NoReturn
 from dashboard import processes
 from dashboard.errors import BadInput, EngineBusy, EngineUnavailable
 from dashboard.inference.protocol import Array, Message, decode, encode
-from dashboard.settings import CHECKOUT
+from dashboard.settings import CHECKOUT, Settings
 from mlflow_runs.errors import DashboardError, DataMissing, ModelUnavailable, RunNotFound, StoreUnavailable
 
 Report = Callable[[str, float], None]
@@ -138,3 +140,7 @@ def _exactly(connection: socket.socket, size: int) -> bytes | None:
 def _error(told: Mapping[str, str]) -> DashboardError:
     kind = next((known for known in _KNOWN if known.code == told["code"]), ModelUnavailable)
     return kind(told["message"])
+
+
+if __name__ == "__main__":
+    keep_door(socket_file(Settings().data_dir))

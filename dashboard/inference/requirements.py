@@ -42,13 +42,14 @@ def _parsed(line: str) -> Requirement | None:
 def _unmet(line: str) -> str:
     try:
         needed = Requirement(line)
+        if needed.marker is not None and not needed.marker.evaluate():
+            return ""
         installed = importlib.metadata.version(needed.name)
     except InvalidRequirement:
         return ""
     except importlib.metadata.PackageNotFoundError:
         return f"{line} (not installed)"
-    applies = needed.marker is None or needed.marker.evaluate()
-    met = not applies or needed.specifier.contains(installed, prereleases=True)
+    met = needed.specifier.contains(installed, prereleases=True)
     return "" if met else f"{line} ({installed} is installed)"
 
 

@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 from dashboard.inference import environments
@@ -17,8 +18,6 @@ from dashboard.inference.states import EngineState, combined
 from dashboard.inference.targets import Directory, Target, directory
 from dashboard.inference.wire import Address, EngineLost, Wire
 from dashboard.settings import Settings
-
-_START = 60.0
 
 
 class Routes:
@@ -37,20 +36,21 @@ class Routes:
             return self._remote(target)
         own = environments.ready(self._data_dir, card.requirements)
         if own is not None:
-            environments.want(self._data_dir, own)
-            return self._embedded(environments.engine_name(own), _START)
+            return self._own(own)
         return self._fleet()
+
+    def elsewhere(self, card: ModelCard) -> str:
+        """The address of the model's server on another machine; empty where it is served here."""
+        target = self._directory.target(card)
+        return target.origin if target is not None else ""
 
     def states(self) -> list[EngineState]:
         """Every engine as it is now: those of this machine first, then servers elsewhere."""
         local: list[Engine] = []
-        if self._directory.default is None:
+        if self._directory.default is None or None in dict(self._directory.models).values():
             local = [self._embedded(name) for name in engine_names(self._data_dir)]
         idle = self._settings.environment_idle
-        local += [
-            self._embedded(environments.engine_name(digest), _START)
-            for digest in environments.serving(self._data_dir, idle)
-        ]
+        local += [self._own(digest) for digest in environments.serving(self._data_dir, idle)]
         return [engine.state() for engine in (*local, *map(self._remote, self._directory.all()))]
 
     def default_states(self) -> list[EngineState]:
@@ -72,11 +72,14 @@ class Routes:
             return self._embedded(names[0])
         return Fleet([self._embedded(name) for name in names])
 
-    def _embedded(self, name: str, patience: float = 10.0) -> EmbeddedEngine:
+    def _own(self, digest: str) -> EmbeddedEngine:
+        return self._embedded(environments.engine_name(digest), partial(environments.want, self._data_dir, digest))
+
+    def _embedded(self, name: str, knock: Callable[[], None] | None = None) -> EmbeddedEngine:
         wire = Wire(self._data_dir / "run" / f"{name}.json", ROUTE)
         log = self._data_dir / "logs" / f"{name}.log"
         limit = self._settings.engine_queue
-        found = self._kept(name, lambda: EmbeddedEngine(name, wire, limit, log, self._told, patience))
+        found = self._kept(name, lambda: EmbeddedEngine(name, wire, limit, log, self._told, knock))
         assert isinstance(found, EmbeddedEngine)
         return found
 

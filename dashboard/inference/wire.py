@@ -5,7 +5,7 @@ import json
 import os
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,9 +157,13 @@ class Wire:
         self._connections.close()
 
 
-def wait_for_next(wire: Wire, last: Address | None, until: float) -> Address | None:
-    """The address of an engine started after `last`, or None when there is none before `until` (monotonic)."""
+def wait_for_next(wire: Wire, last: Address | None, until: float, knock: Callable[[], None]) -> Address | None:
+    """The address of an engine started after `last`, or None when there is none before `until` (monotonic).
+
+    Meanwhile `knock` says again and again that someone waits.
+    """
     while time.monotonic() < until:
+        knock()
         with suppress(EngineUnavailable):
             address = wire.address()
             if last is None or address.started != last.started:

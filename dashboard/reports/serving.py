@@ -57,7 +57,8 @@ class ServingReport:
     """The engine now. `answered` counts rows predicted, from the cache, and joined to an equal request in flight.
 
     `from_cache` is the share of the latter two, None before the first answer. `restarts` are the engine's since the
-    product was started, from its supervisor where there is one.
+    product was started, from its supervisor where there is one. `engines` are all that may be asked, one by one:
+    those of several devices, of models' own environments, servers elsewhere; `engine` is the first of them as one.
     """
 
     engine: EngineState
@@ -67,6 +68,7 @@ class ServingReport:
     from_cache: float | None
     restarts: int
     processes: tuple[Process, ...]
+    engines: tuple[EngineState, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -84,19 +86,22 @@ def serving_report(services: Services) -> ServingReport:
     """The engine's state and the processes; never fails, a part that is away says so."""
     state = services.inference.state()
     names = _names(services)
-    served = tuple(ServedModel(model, *names.get(model.model_id, (model.model_id, ""))) for model in state.models)
+    engines = tuple(services.inference.states())
+    held = [model for engine in engines for model in engine.models] or state.models
+    served = tuple(ServedModel(model, *names.get(model.model_id, (model.model_id, ""))) for model in held)
     hits = state.counters.get("cache_hits", 0) + state.counters.get("joined", 0)
     answered = hits + state.counters.get("predictions", 0)
     processes = supervised(services.settings.data_dir)
-    engine = next((process for process in processes if process.name == "engine"), None)
+    local = [process for process in processes if process.name.startswith("engine")]
     return ServingReport(
         engine=state,
         models=tuple(sorted(served, key=lambda item: -item.loaded.used)),
-        model_bytes=sum(model.bytes for model in state.models),
+        model_bytes=sum(model.bytes for model in held),
         answered=answered,
         from_cache=hits / answered if answered else None,
-        restarts=engine.restarts if engine else state.restarts,
+        restarts=sum(process.restarts for process in local) if local else state.restarts,
         processes=processes,
+        engines=engines,
     )
 
 

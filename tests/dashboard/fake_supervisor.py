@@ -3,7 +3,7 @@
 import json
 import sys
 
-from dashboard.parts import Part
+from dashboard.parts import Part, environment_parts
 from dashboard.settings import Settings
 from dashboard.supervisor import Supervisor, clear_predecessor, say
 
@@ -15,7 +15,7 @@ def main(text: str) -> None:
         Part(name, (sys.executable, "-c", code), {"PART": name}, once, after_store)
         for name, code, once, after_store in json.loads(text)
     ]
-    Supervisor(settings, parts, say, grace=2.0).run()
+    Supervisor(settings, parts, say, grace=2.0, on_demand=lambda: environment_parts(settings)).run()
 
 
 if __name__ == "__main__":

@@ -80,6 +80,18 @@ class Unloadable(mlflow.pyfunc.PythonModel):
         return model_input
 
 
+class Pinned(mlflow.pyfunc.PythonModel):
+    """Answers with the major version of a package that it needs in another version than this environment has."""
+
+    def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> Any:
+        import importlib.metadata
+
+        import iniconfig
+
+        major = int(importlib.metadata.version("iniconfig").split(".")[0])
+        return model_input["x"] * 0.0 + (major if iniconfig.__name__ == "iniconfig" else 0)
+
+
 def _line(word: str) -> None:
     with Path(os.environ["COUNTING_FILE"]).open("a") as file:
         file.write(word + "\n")
@@ -150,8 +162,17 @@ def _log_all() -> dict[str, str]:
         "counting": lambda: mlflow.pyfunc.log_model(
             name="m", python_model=Counting(), input_example=frame, pip_requirements=["mlflow"]
         ),
+        **dict.fromkeys(
+            ("doomed", "gone"),
+            lambda: mlflow.pyfunc.log_model(
+                name="m", python_model=Moody(), input_example=moods, pip_requirements=["mlflow"]
+            ),
+        ),
         "moody": lambda: mlflow.pyfunc.log_model(
             name="m", python_model=Moody(), input_example=moods, pip_requirements=["mlflow"]
+        ),
+        "pinned": lambda: mlflow.pyfunc.log_model(
+            name="m", python_model=Pinned(), input_example=frame, pip_requirements=["iniconfig==99.0", "mlflow"]
         ),
         "unloadable": lambda: mlflow.pyfunc.log_model(
             name="m", python_model=Unloadable(), pip_requirements=["surely-not-installed==7.1", "mlflow"]
