@@ -79,12 +79,14 @@ def overall_table(services: Services, params: Mapping[str, str]) -> Table:
 
 
 def classes_table(services: Services, params: Mapping[str, str]) -> Table:
-    """One row per class."""
+    """One row per class; of a detection with the averages that the page shows."""
+    found = _report(services, params).classes
+    more = list(dict.fromkeys(name for row in found for name in row.averages))
     rows = (
-        [row.name, row.n, row.n_predicted, *_figures([row.precision, row.recall, row.f1])]
-        for row in _report(services, params).classes
+        [row.name, row.n, row.n_predicted, *_figures([row.precision, row.recall, row.f1, *map(row.averages.get, more)])]
+        for row in found
     )
-    return Table(["class", "n", "n_predicted", *_estimates(["precision", "recall", "f1"])], rows)
+    return Table(["class", "n", "n_predicted", *_estimates(["precision", "recall", "f1", *more])], rows)
 
 
 def slices_table(services: Services, params: Mapping[str, str]) -> Table:

@@ -78,6 +78,8 @@ def _class(row: ClassRow, rows: int | None) -> ClassShape:
     if rows is not None and row.hits is not None:
         hits, union = int(row.hits), int(row.n + row.n_predicted - row.hits)
         shape |= {"tp": hits, "fp": int(row.n_predicted) - hits, "fn": int(row.n) - hits, "tn": int(rows) - union}
+    if row.averages:
+        shape["averages"] = {name: metric(estimate) for name, estimate in row.averages.items()}
     return shape
 
 

@@ -66,6 +66,8 @@ class ClassShape(TypedDict):
     fp: NotRequired[int]
     fn: NotRequired[int]
     tn: NotRequired[int]
+    averages: NotRequired[dict[str, Metric]]
+    """Detection only, where `n` counts true objects: map, ap50, ap75, ar1, ar10, ar100 as COCO defines them."""
 
 
 @with_config(_OPEN)
