@@ -96,12 +96,16 @@ def _column(field: InputField, value: Any) -> Array:
 
 
 def _number(field: InputField, value: Any) -> float:
-    if _empty(value, field):
+    if _empty(value, field) or (not field.required and isinstance(value, float) and math.isnan(value)):
         return math.nan
     try:
-        return float(value)
-    except (TypeError, ValueError) as exc:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError) as exc:
         raise BadInput(f"Column {field.name!r} takes a number such as 3.5, not {_short(value)}.") from exc
+    if not math.isfinite(number):
+        kind = "whole number such as 3" if field.type in _WHOLE else "finite number such as 3.5"
+        raise BadInput(f"Column {field.name!r} takes a {kind}, not {_short(value)}.")
+    return number
 
 
 def _real(field: InputField, value: Any) -> Array:
@@ -116,7 +120,7 @@ def _whole(field: InputField, value: Any) -> Array:
     limits = np.iinfo(_WHOLE[field.type])
     if math.isnan(number):
         return np.array([[math.nan]])  # because an optional column of whole numbers has no other empty value
-    if number != int(number) if math.isfinite(number) else True:
+    if number != int(number):
         raise BadInput(f"Column {field.name!r} takes a whole number such as 3, not {_short(value)}.")
     exact = int(value) if isinstance(value, (int, str)) and str(value).strip().lstrip("+-").isdigit() else int(number)
     if not limits.min <= exact <= limits.max:
@@ -146,7 +150,7 @@ def _tensor(spec: TensorSpec, given: Any) -> Array:
         return np.array([str(given)], dtype=object).reshape((1,) * max(1, len(spec.shape)))
     wanted = f"{spec.dtype} numbers of shape {list(spec.shape[1:])}"
     try:
-        array = _cast(json.loads(given) if isinstance(given, str) else given, spec.dtype)
+        array = _cast(_parsed(given) if isinstance(given, str) else given, spec.dtype)
     except (ValueError, TypeError, ArithmeticError) as exc:
         raise BadInput(f"Input {spec.name!r} takes {wanted}, not {_short(given)}.") from exc
     rest = spec.shape[1:]
@@ -157,9 +161,19 @@ def _tensor(spec: TensorSpec, given: Any) -> Array:
     return array[np.newaxis]
 
 
+def _parsed(text: str) -> Any:
+    """Numbers written as JSON, or as lines of comma-separated values."""
+    if text.lstrip()[:1] in ("[", "{", '"'):
+        return json.loads(text)
+    rows = [[float(cell) for cell in line.replace(";", ",").split(",")] for line in text.strip().splitlines()]
+    return rows[0] if len(rows) == 1 else rows
+
+
 def _cast(values: Any, dtype: str) -> Array:
-    """The values in the type; raises rather than cut a fraction off or let a number grow to infinity."""
+    """The values in the type; raises rather than cut a fraction off or take what is no finite number."""
     found = np.asarray(values)
+    if found.dtype.kind == "f" and not np.isfinite(found).all():
+        raise ValueError("not finite")
     if np.dtype(dtype).kind in "iu" and found.dtype.kind == "f" and not (found == np.trunc(found)).all():
         raise ValueError("fractions in whole numbers")
     with np.errstate(over="raise", invalid="raise"):

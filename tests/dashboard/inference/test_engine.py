@@ -3,6 +3,7 @@
 import io
 import json
 import os
+import shutil
 import signal
 import struct
 import subprocess
@@ -177,6 +178,25 @@ def test_a_model_that_misbehaves_harms_only_its_callers(engine: Engine, mood, wo
             bad.result()
         assert [future.result().predictions[0].raw[0] for future in good] == [2 * n + 20 for n in range(4)]
     assert client.predict(engine.runs["moody"], ["fine"]).predictions[0].value == 1.0
+
+
+def test_a_model_deleted_while_in_use_goes_on_from_memory_and_one_not_loaded_is_told(engine: Engine, store):
+    client = engine.client()
+    assert client.predict(engine.runs["doomed"], ["fine"]).predictions[0].value == 1.0
+    for name in ("doomed", "gone"):
+        shutil.rmtree(
+            Path(store["index"]).parent / "artifacts" / "models" / client.card(engine.runs[name]).model_id,
+            ignore_errors=True,
+        )
+    assert client.predict(engine.runs["doomed"], ["still fine"]).predictions[0].value == 1.0
+    with pytest.raises(ModelUnavailable, match=client.card(engine.runs["gone"]).model_id):
+        client.predict(engine.runs["gone"], ["x"])
+    assert client.predict(engine.runs["moody"], ["fine as ever"]).predictions[0].value == 1.0
+
+
+@pytest.mark.parametrize("text", ["👩🏽‍🚀 rocket 🚀", "مرحبا بالعالم matplotlib", "x" * 2**20, " "])
+def test_any_text_is_answered(engine: Engine, text):
+    assert engine.client().predict(engine.runs["text"], [text]).predictions[0].label
 
 
 def test_missing_requirements_are_named(engine: Engine):

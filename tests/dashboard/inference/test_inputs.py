@@ -41,6 +41,9 @@ def test_a_row_may_also_be_a_list_in_the_columns_order():
         ({"children": "inf"}, "whole number"),
         ({"smoker": "maybe"}, "'smoker' takes true or false, not 'maybe'"),
         ({"age": None}, "missing: age"),
+        ({"age": "NaN"}, "'age' takes a finite number such as 3.5, not 'NaN'"),
+        ({"age": float("inf")}, "'age' takes a finite number such as 3.5, not inf"),
+        ({"age": "-Infinity"}, "'age' takes a finite number"),
         ({"salary": 3}, "unknown: salary"),
         ({"age": [1]}, "'age' takes a number"),
         ({"region": {"a": 1}}, "'region' takes one value"),
@@ -70,7 +73,25 @@ def test_text_and_tensors():
     assert (numbers.dtype, numbers.tolist()) == (np.float32, [[1, 2, 3]])
 
 
-@pytest.mark.parametrize("value", ["[1, 2]", [[1, 2, 3], [4, 5, 6]], "abc", {"y": 1}, None, [1, "x", 3]])
+def test_numbers_may_be_pasted_from_a_spreadsheet():
+    assert decode_input(card(tensor("float32", -1, 3)), "1, 2.5,3\n")["input_0"].tolist() == [[1, 2.5, 3]]
+    assert decode_input(card(tensor("float64", -1, 2, 2)), "1,2\n3,4")["input_0"].tolist() == [[[1, 2], [3, 4]]]
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "[NaN, 1, 2]",
+        "1,inf,2",
+        [1, float("nan"), 2],
+        "[1, 2]",
+        [[1, 2, 3], [4, 5, 6]],
+        "abc",
+        {"y": 1},
+        None,
+        [1, "x", 3],
+    ],
+)
 def test_numbers_of_the_wrong_shape_are_refused(value):
     with pytest.raises(BadInput, match=r"input_0"):
         decode_input(card(tensor("float32", -1, 3)), value)
