@@ -58,13 +58,25 @@ def _nothing(report: OverviewReport) -> html.Div:
 
 
 def _card(model: ModelCard) -> html.Section:
-    blocks = [_name(model), _headline(model), _change(model), _history(model), _worst(model)]
+    if model.task is None and model.headline is None and not model.problem:
+        blocks = [_name(model), _unmeasured(model)]
+    else:
+        blocks = [_name(model), _headline(model), _change(model), _history(model), _worst(model)]
     names = {"aria-label": model.model, "data-panel": parts.slug(model.model)}
     return html.Section([*blocks, parts.share(model.model)], className="card-box model-card mb-3", **names)
 
 
+def _unmeasured(model: ModelCard) -> html.Div:
+    """A model that nobody has evaluated: what can be done with it."""
+    words: list[Any] = ["No evaluation is logged with it, so there are no figures."]
+    if model.run.model_info is not None:
+        words += [" ", page_link(Path.INFERENCE, "Try it live", run=model.run.run_id)]
+    return html.Div(words, className="muted unmeasured")
+
+
 def _name(model: ModelCard) -> html.Div:
-    link = page_link(Path.PERFORMANCE, model.model, "model-name", run=model.run.run_id)
+    there = Path.PERFORMANCE if model.task or model.headline or model.run.model_info is None else Path.INFERENCE
+    link = page_link(there, model.model, "model-name", run=model.run.run_id)
     tags = [parts.pill(_version(model.run), "accent"), *(parts.pill(f"@{alias}") for alias in model.run.aliases)]
     kind = f"{model.task or 'no evaluation'} · {formats.plural(model.n_versions, 'version')}"
     trouble = html.Div(model.problem, className="small", style={"color": "var(--worse)"}) if model.problem else None
