@@ -69,7 +69,7 @@ class Settings(BaseSettings):
     environment_idle: float = Field(
         600.0, gt=0, description="Seconds after which the inference process of an own environment is stopped."
     )
-    bfloat16: bool = Field(
+    half_precision: bool = Field(
         False, description="Compute in bfloat16 where a model is faster with it and its answers stay the same."
     )
     serve_onnx: bool = Field(

@@ -88,7 +88,20 @@ def _torch(path: Path, description: Model, device: str) -> Loaded:
             return as_outputs(module(*(_to_device(array, device) for array in arrays)))
 
     held = {id(tensor): tensor.nbytes for tensor in (*module.parameters(), *module.buffers())}
-    return Loaded(run, max(sum(held.values()), 1), "pt2" if exported else "pytorch", module=module)
+    form = "pt2" if exported else "pytorch"
+    return Loaded(run, max(sum(held.values()), 1), form, module=module, example=_example(path, description))
+
+
+def _example(path: Path, description: Model) -> Tensors | None:
+    """The model's own input example as tensors; None where it is no array or there is none."""
+    found: list[Any] = []
+    with Attempt():
+        found.append(description.load_input_example(str(path)))
+    if not found or description.signature is None:
+        return None
+    if isinstance(found[0], Mapping):
+        return {str(name): np.asarray(value) for name, value in found[0].items()}
+    return {"input_0": found[0]} if isinstance(found[0], np.ndarray) else None
 
 
 def _to_device(array: Array, device: str) -> torch.Tensor:

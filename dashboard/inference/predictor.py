@@ -29,7 +29,8 @@ _RATE_SPAN = 10.0
 class Loaded:
     """A model in memory. `nbytes` is what it holds; `rows` is the batch size found good so far, `most` its cap.
 
-    `numerics` tells how it is computed where that differs from plain.
+    `numerics` tells how it is computed where that differs from plain; `plain` is the runner it came with, `example` a
+    few inputs of its own.
     """
 
     run: Runner
@@ -39,11 +40,15 @@ class Loaded:
     padding: Padding = field(default_factory=dict)
     numerics: str = ""
     module: torch.nn.Module | None = None
+    example: Tensors | None = None
     rows: int = _FIRST_ROWS
     most: int = _MOST_ROWS
     uses: int = 0
     since: float = field(default_factory=time.time)
     used: float = field(default_factory=time.time)
+
+    def __post_init__(self) -> None:
+        self.plain = self.run
 
 
 @dataclass(frozen=True)

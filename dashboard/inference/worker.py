@@ -1,6 +1,7 @@
 """The worker process of the engine: holds the models and answers mosec's batches."""
 
 import os
+import re
 import threading
 import time
 from collections import Counter
@@ -13,7 +14,7 @@ import numpy as np
 import torch
 
 from dashboard.errors import BadInput
-from dashboard.inference import guard, onnx_variant
+from dashboard.inference import guard, numerics, onnx_variant
 from dashboard.inference.attempt import Attempt
 from dashboard.inference.desk import Desk, Reply, failure
 from dashboard.inference.loading import chosen_device, import_flavours, load, resident_bytes
@@ -38,7 +39,7 @@ class Service:
         self._settings, self._key = settings, os.environ["VITRINE_ENGINE_KEY"]
         name = os.environ.get("VITRINE_ENGINE_NAME", "engine")
         self._beat, self._suspects = guard.Beat(run / f"{name}.beat"), guard.Suspects(run / f"{name}.suspects.json")
-        loader = partial(load_by_id, settings, chosen_device(settings.device))
+        loader = partial(load_tuned, settings, chosen_device(settings.device))
         self._predictor = Predictor(loader, settings.engine_memory_mb * 2**20, chosen_device(settings.device))
         limits = settings.engine_timeout, self._suspects.refusal, self._beat.write, settings.engine_queue
         self._desk = Desk(self._predictor, *limits)
@@ -117,6 +118,14 @@ class Service:
                 print(f"engine: {reference!r} was not preloaded: {attempt.error}", flush=True)
         time.sleep(_QUIET_START)
         self._predictor.warm(import_flavours)
+
+
+def load_tuned(settings: Settings, device: str, model_id: str) -> Loaded:
+    """The model of that id in the form in which it is computed fastest here with the same answers."""
+    loaded = load_by_id(settings, device, model_id)
+    name = re.sub(r"[^\w.-]", "_", model_id)
+    numerics.tune(loaded, device, settings.folder("numerics") / f"{name}.json", settings.half_precision)
+    return loaded
 
 
 def load_by_id(settings: Settings, device: str, model_id: str) -> Loaded:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from dashboard.errors import BadInput
+from dashboard.inference.asking import in_line
 from dashboard.inference.desk import Desk
 from dashboard.inference.predictor import Loaded, Predictor
 from dashboard.inference.protocol import Message
@@ -147,3 +148,79 @@ def test_a_model_that_exits_fails_its_callers_and_stays_usable(room):
     (reply,) = room.ask("leaver")
     assert "SystemExit" in reply[0]["error"]["message"]
     assert "SystemExit" in room.ask("leaver")[0][0]["error"]["message"]
+
+
+def hold(room, count):
+    """That many requests to the slow model: the first is at work, the others wait."""
+    before = len(room.batches)
+    first = room.ask("slow", value=0)[0]
+    wait_for(lambda: len(room.batches) > before, 20)
+    return [first, *(room.ask("slow", value=n)[0] for n in range(1, count))]
+
+
+def test_what_waits_goes_into_the_next_batch_together(room):
+    warm(room, "slow")
+    tickets = hold(room, 5)
+    room.gate.set()
+    assert [result(room, ticket)[1]["y"].item() for ticket in tickets] == [0, 2, 4, 6, 8]
+    assert room.batches == [("slow", 1), ("slow", 4)]
+
+
+def test_a_ticket_tells_the_place_and_after_a_measurement_the_wait(room):
+    room.gate.set()
+    warm(room, "slow")
+    measured = room.ask("slow")[0]
+    assert measured[0]["state"] == "done" or result(room, measured)
+    room.gate.clear()
+    first, second, third = hold(room, 3)
+    assert [first[0]["ahead"], second[0]["ahead"], third[0]["ahead"]] == [0, 1, 2]
+    pace = room.desk._lanes["slow"].pace
+    assert pace > 0
+    assert third[0]["wait"] == pytest.approx(2 * pace)
+    assert in_line(third[0]["ahead"], 2.2) == "3rd in the queue, about 2 s"
+
+
+def test_a_cancelled_request_is_never_computed(room):
+    warm(room, "slow")
+    busy, cancelled, kept = hold(room, 3)
+    room.desk.answer([Message({"op": "cancel", "ticket": cancelled[0]["ticket"]})])
+    room.gate.set()
+    assert result(room, kept)[1]["y"].item() == 4
+    assert result(room, busy)[0]["state"] == "done"
+    assert sum(rows for _, rows in room.batches) == 2
+
+
+def test_a_request_whose_time_is_over_is_never_computed(room):
+    warm(room, "slow")
+    (busy,) = hold(room, 1)
+    late = infer("slow", 7)
+    late.header["parameters"]["left"] = 0.0
+    (ticket,) = room.desk.answer([late])
+    room.gate.set()
+    told = result(room, ticket)[0]
+    assert told["error"]["code"] == "engine_busy"
+    assert "before its turn came" in told["error"]["message"]
+    assert result(room, busy)[0]["state"] == "done"
+    assert sum(rows for _, rows in room.batches) == 1
+
+
+def test_a_full_queue_refuses_at_once_with_the_place(room):
+    desk = Desk(room.predictor, 30.0, lambda _: None, lambda _: None, most=2)
+    room.desk = desk
+    warm(room, "slow")
+    replies = hold(room, 4)
+    assert [reply[0]["state"] for reply in replies] == ["running", "running", "running", "failed"]
+    assert replies[3][0]["error"]["code"] == "engine_busy"
+    assert replies[3][0]["error"]["ahead"] == 3
+    room.gate.set()
+    assert result(room, replies[2])[0]["state"] == "done"
+
+
+def test_large_requests_are_not_put_together_beyond_the_batch_size(room):
+    warm(room, "slow")
+    model = room.predictor.models()["slow"]
+    model.rows = model.most = 2
+    tickets = hold(room, 6)
+    room.gate.set()
+    assert [result(room, ticket)[0]["state"] for ticket in tickets] == ["done"] * 6
+    assert [rows for _, rows in room.batches] == [1, 2, 2, 1]

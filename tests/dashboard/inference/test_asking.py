@@ -1,0 +1,19 @@
+"""A place in the queue in words."""
+
+import pytest
+
+from dashboard.inference.asking import in_line
+
+
+@pytest.mark.parametrize(
+    ("ahead", "wait", "words"),
+    [
+        (0, None, "1st in the queue"),
+        (1, 0.2, "2nd in the queue, less than a second"),
+        (10, 4.6, "11th in the queue, about 5 s"),
+        (21, 60.0, "22nd in the queue, about 60 s"),
+        (111, None, "112th in the queue"),
+    ],
+)
+def test_places(ahead, wait, words):
+    assert in_line(ahead, wait) == words
