@@ -5,6 +5,9 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import IO, Any
 
+import orjson
+
+from dashboard.inference.detections import shown
 from dashboard.inference.outputs import Prediction
 from dashboard.spreadsheet import escaped
 
@@ -77,6 +80,13 @@ class ResultWriter:
         if isinstance(answer, str):
             self._csv.writerow([*own, "", *("" for _ in classes), escaped(answer)])
             return
-        said = answer.label if answer.label is not None else answer.value if answer.value is not None else answer.raw
+        said = answer.label if answer.label is not None else answer.value if answer.value is not None else _rest(answer)
         scores = [f"{answer.probabilities[c]:.6g}" if c in answer.probabilities else "" for c in classes]
         self._csv.writerow([*own, escaped(said), *scores, ""])
+
+
+def _rest(answer: Prediction) -> Any:
+    """What else a model answered: of boxes those that suppression leaves, as JSON."""
+    if answer.boxes is None:
+        return answer.raw
+    return orjson.dumps([box._asdict() for box in shown(answer.boxes)]).decode()

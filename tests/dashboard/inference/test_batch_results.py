@@ -2,12 +2,14 @@
 
 import csv
 import io
+import json
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard.inference.batch_results import ResultWriter, Tally
+from dashboard.inference.detections import Box
 from dashboard.inference.outputs import Prediction
 from dashboard.spreadsheet import escaped
 
@@ -45,6 +47,12 @@ def test_rows_carry_their_cells_prediction_scores_and_reason():
 def test_values_and_failures_only():
     assert written(("x",), ({"x": "a"}, Prediction(value=1.25)))[1] == ["a", "1.25", ""]
     assert written(("x",), ({"x": "a"}, "no"))[0] == ["x", "prediction", "error"]
+
+
+def test_boxes_are_thinned_and_written_as_json():
+    boxes = (Box("7", 1.0, 2.0, 3.0, 4.0, 0.9), Box("7", 1.0, 2.0, 3.0, 4.0, 0.6))
+    cell = written(("x",), ({"x": "a"}, Prediction(boxes=boxes)))[1][1]
+    assert json.loads(cell) == [boxes[0]._asdict()]
 
 
 def test_the_tally_counts_labels_values_and_failures():

@@ -1,0 +1,80 @@
+"""Objects in pictures: search by count, step, move the sliders without asking the engine, open the link elsewhere."""
+
+import re
+
+import numpy as np
+import pytest
+from playwright.sync_api import expect
+
+from mlflow_runs.suppression import suppressed
+from tests.browser.conftest import get, newest
+
+pytestmark = pytest.mark.browser
+
+
+def _predicted(demo):
+    """Rows that models have predicted so far."""
+    return get(demo, "/api/v1/serving")["counters"]["predictions"]
+
+
+def _set(page, name, value):
+    page.locator(f'[data-threshold="{name}"]').evaluate(
+        """(slider, value) => {
+          slider.value = value;
+          for (const kind of ["input", "change"]) slider.dispatchEvent(new Event(kind, { bubbles: true }));
+        }""",
+        value,
+    )
+
+
+def _left(scene, confidence, overlap):
+    """How many boxes the server's suppression leaves of the scene's raw ones."""
+    rows = [box for box in scene["found"] if box[5] >= confidence]
+    places = np.array([box[1:5] for box in rows]).reshape(-1, 4)
+    labels = np.array([scene["classes"].index(box[0]) for box in rows], dtype=np.int64)
+    return len(suppressed(places, np.array([box[5] for box in rows]), labels, overlap))
+
+
+def test_search_step_slide_and_link(open_page, demo):
+    run = newest(demo, "digit-spotter")["run_id"]
+    page = open_page(f"/inference?run={run}")
+    expect(page.locator(".object-position")).to_contain_text("1 of 300 pictures")
+    page.locator('[data-search="object"]').select_option("3")
+    expect(page).to_have_url(re.compile("object=3"))
+    expect(page.locator(".object-position")).to_contain_text(re.compile(r"^1 of \d+ pictures$"))
+    host = page.locator(".object-scene")
+    before = host.get_attribute("data-scene")
+    page.locator(".object-finder nav").get_by_role("link", name="Next").click()
+    expect(page.locator(".object-position")).to_contain_text("2 of")
+    expect(host).not_to_have_attribute("data-scene", before)
+    scene = host.evaluate("(host) => JSON.parse(host.dataset.scene)")
+    assert any(box[0] == "3" for box in scene["truth"]) and len(scene["found"]) == 100
+    expect(page.locator('[data-pane="truth"] .object-box')).to_have_count(len(scene["truth"]))
+    expect(page.locator("#inference-answer .answer")).to_contain_text("object")
+
+    predicted = _predicted(demo)
+    for confidence, overlap in ((0.05, 0.2), (0.02, 0.8), (0.1, 0.45)):
+        _set(page, "overlap", overlap)
+        _set(page, "confidence", confidence)
+        left = _left(scene, confidence, overlap)
+        expect(page.locator('[data-pane="found"] .object-box')).to_have_count(left)
+        expect(page.locator(".scene-total td").nth(1)).to_have_text(str(left))
+    expect(page).to_have_url(re.compile("confidence=0.1(&|$)"))
+    expect(page).to_have_url(re.compile("overlap=0.45"))
+    assert _predicted(demo) == predicted
+
+    elsewhere = open_page(page.url.removeprefix(demo.base_url))
+    expect(elsewhere.locator(".object-position")).to_contain_text("2 of")
+    expect(elsewhere.locator('[data-pane="found"] .object-box')).to_have_count(_left(scene, 0.1, 0.45))
+
+
+def test_a_count_of_errors_opens_its_boxes_and_a_box_its_picture(open_page, demo):
+    run = newest(demo, "digit-spotter")["run_id"]
+    figures = get(demo, f"/api/v1/runs/{run}/performance")
+    page = open_page(f"/performance?run={run}&confidence=0.1&outcome=missed")
+    expect(page.locator("#performance-body .headline")).to_have_text(f"{figures['overall']['map']['value']:.3f}")
+    card = page.locator(".box-card").first
+    expect(card).to_be_visible()
+    card.click()
+    expect(page).to_have_url(re.compile("/inference\\?.*row="))
+    expect(page.locator('[data-pane="truth"] .alone').first).to_be_visible()
