@@ -102,7 +102,7 @@ def test_a_wiki_frames_a_panel_and_a_model_that_answers(
     model = page.frame_locator("iframe").nth(1)
     expect(model.get_by_label("mean radius")).to_be_visible()
     model.get_by_role("button", name="Predict", exact=True).click()
-    expect(model.locator("#inference-answer")).to_contain_text("malignant")
+    expect(model.locator("#inference-answer")).to_contain_text("malignant", timeout=60_000)
     assert context.cookies() == []
     assert complaints == []
 
