@@ -11,14 +11,17 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from multiprocessing.connection import Connection, Listener
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dashboard import backoffice_socket
+from dashboard.errors import StateUnavailable
 from dashboard.flags import Flags
 from dashboard.settings import Settings
 from dashboard.sidecars import SidecarKeeper
+from dashboard.state import State
 from mlflow_runs.errors import DashboardError
 from mlflow_runs.index_rows import evaluation_text
 from mlflow_runs.index_writer import IndexWriter
@@ -152,6 +155,16 @@ class BackOffice:
         raise ValueError(f"unknown op {request.get('op')!r}")
 
 
+def corrections(state: State, run_id: str) -> dict[str, Any]:
+    """What people corrected of a run's columns; nothing while that cannot be read, because its figures still can."""
+    try:
+        found = state.correction(run_id)
+    except StateUnavailable as exc:
+        _log.warning("run %s is read without corrections: %s", run_id, exc)
+        return {}
+    return found.description() if found else {}
+
+
 def sole_writer(folder: Path, patience: float = 10.0) -> int | None:
     """The lock that makes this process the index's only writer; None when another keeps it for `patience` seconds."""
     descriptor = os.open(folder / "backoffice.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -185,7 +198,8 @@ def main() -> int:
     if index.state().uri not in ("", without_password(settings.store_uri)):
         index.clear()
     store = Store(settings.store_uri)
-    reader = EvaluationReader(store, index, settings.data_dir, settings.artifact_cache_mb)
+    corrected = partial(corrections, State(settings.state_url))
+    reader = EvaluationReader(store, index, settings.data_dir, settings.artifact_cache_mb, corrected)
     office = BackOffice(settings, store, index, reader)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, office.stop)

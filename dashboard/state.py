@@ -1,10 +1,12 @@
-"""What people made and must survive: saved slices. SQLite in the data folder, or another database by setting."""
+"""What people made and must survive: saved slices, corrected column roles. SQLite, or another database by setting."""
 
+import json
 import os
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import asdict, dataclass
 from functools import cache
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.pool import NullPool
@@ -26,6 +28,21 @@ class SavedSlice:
     filter: str
     author: str
     created: float
+
+
+@dataclass(frozen=True)
+class RoleCorrection:
+    """What someone said a run's columns are: role -> column (None: no column plays it), and the task ("": as read)."""
+
+    run_id: str
+    task: str
+    columns: dict[str, str | None]
+    author: str
+    changed: float
+
+    def description(self) -> dict[str, Any]:
+        """The correction as evaluation.json would say it."""
+        return {"columns": self.columns} | ({"task": self.task} if self.task else {})
 
 
 @dataclass(frozen=True)
@@ -59,6 +76,26 @@ class State:
         table = _saved()
         with self._connected() as connection:
             connection.execute(table.delete().where(table.c.model == model, table.c.name == name))
+
+    def correction(self, run_id: str) -> RoleCorrection | None:
+        """What someone corrected of a run's columns."""
+        table = _corrected()
+        with transaction(self.url, _corrected) as connection:
+            row = connection.execute(sa.select(table).where(table.c.run_id == run_id)).first()
+        return RoleCorrection(**{**row._mapping, "columns": json.loads(row.columns)}) if row else None
+
+    def save_correction(self, found: RoleCorrection) -> None:
+        """Keep a correction in place of the run's earlier one."""
+        table, values = _corrected(), {**asdict(found), "columns": json.dumps(found.columns)}
+        with transaction(self.url, _corrected) as connection:
+            connection.execute(table.delete().where(table.c.run_id == found.run_id))
+            connection.execute(table.insert().values(**values))
+
+    def forget_correction(self, run_id: str) -> None:
+        """Undo a correction; one that is not there is no error."""
+        table = _corrected()
+        with transaction(self.url, _corrected) as connection:
+            connection.execute(table.delete().where(table.c.run_id == run_id))
 
     def _connected(self) -> AbstractContextManager[sa.Connection]:
         return transaction(self.url, _saved)
@@ -94,6 +131,19 @@ def _saved() -> sa.Table:
         sa.Column("filter", sa.Text, nullable=False),
         sa.Column("author", sa.String(200), nullable=False),
         sa.Column("created", sa.Float(53), nullable=False),
+    )
+
+
+def _corrected() -> sa.Table:
+    """The table of corrected column roles."""
+    return sa.Table(
+        "column_roles",
+        sa.MetaData(),
+        sa.Column("run_id", sa.String(100), primary_key=True),
+        sa.Column("task", sa.String(40), nullable=False),
+        sa.Column("columns", sa.Text, nullable=False),
+        sa.Column("author", sa.String(200), nullable=False),
+        sa.Column("changed", sa.Float(53), nullable=False),
     )
 
 

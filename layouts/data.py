@@ -7,7 +7,7 @@ from dash import html
 
 from dashboard.metrics.found_rows import DUPLICATES, LABEL_ERRORS
 from dashboard.reports.data import ColumnSummary, DataQuery, DataReport, RowPage, SliceCount
-from layouts import filter_box, formats, page, parts, rows, run_picker, sparkline
+from layouts import column_roles, filter_box, formats, page, parts, rows, run_picker, sparkline
 from layouts.links import Path, download, page_link, view_link
 
 PATH = Path.DATA
@@ -30,7 +30,7 @@ def build(**query: str) -> html.Div:
     """The empty page."""
     tools = run_picker.build(Ids.MODEL, Ids.RUN)
     filters = filter_box.build("data", query.get("filter", ""))
-    slots = html.Div([page.slot(Ids.BODY, 100, 220), page.slot(Ids.ROWS, 400)])
+    slots = html.Div([page.slot(Ids.BODY, 100, 220), column_roles.section(), page.slot(Ids.ROWS, 400)])
     return page.build(Ids.QUERY, query, "Data", QUESTION, tools, filters, slots)
 
 

@@ -50,13 +50,17 @@ def cell(value: Any) -> Any:
         return "yes" if value else "no"
     if isinstance(value, float):
         return formats.plain(value)
+    if isinstance(value, list) and all(isinstance(item, str) for item in value):
+        if not value:
+            return html.Span("none", className="muted")  # a row without any class
+        value = ", ".join(value)
     text = str(value)
     if text.startswith("data:image/"):
         return html.Img(src=text, className="thumb", alt="image of this row")
-    if len(text) <= _SHORT:
-        return text
     if _MOMENT.fullmatch(text):
         return text[:19].replace("T", " ")
+    if len(text) <= _SHORT:
+        return text
     return html.Td(formats.short(text, _LONGEST), className="cell-text", title=formats.short(text, 2000), dir="auto")
 
 

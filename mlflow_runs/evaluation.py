@@ -3,7 +3,7 @@
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -23,14 +23,17 @@ LONGEST_SLICES = 100_000
 PREPROCESSOR_KEYS = ("size", "do_rescale", "rescale_factor", "image_mean", "image_std", "do_normalize", "do_resize")
 
 
-def read_evaluation(run: RunRow, source: Source, tables: Tables, scratch: Path) -> Evaluation:
+def read_evaluation(
+    run: RunRow, source: Source, tables: Tables, scratch: Path, correction: Mapping[str, Any] | None = None
+) -> Evaluation:
     """Everything readable of a run; never raises for what the artifacts hold: that becomes `problems`.
 
-    `scratch` is a folder for temporary files. Raises what `source.files()` raises when the store does not answer.
+    `scratch` is a folder for temporary files; `correction` goes before evaluation.json.
+    Raises what `source.files()` raises when the store does not answer.
     """
     files = sorted(source.files(), key=lambda file: (file.path.count("/"), file.path))
     problems: list[Problem] = []
-    table = first_table(run, files, source, tables, scratch, problems)
+    table = first_table(run, files, source, tables, scratch, problems, correction or {})
     found = _figures(run, files, source, problems)
     task = table.task if table and table.task else (ready_made.task_of(found) if found else None)
     preprocessing, slices = _preprocessing(run, files, source, problems), _slices(files, source, problems)

@@ -9,9 +9,10 @@ import tempfile
 import threading
 import time
 from collections import OrderedDict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from mlflow_runs.artifacts import BoundedFolder, SpareRoom, Tables, safe_artifact_path
 from mlflow_runs.errors import ArtifactUnreadable, DashboardError, StoreUnavailable
@@ -27,14 +28,24 @@ RECENT = 600.0  # seconds after its end in which files may still be added to a r
 RECHECK = 3.0  # seconds between two looks at the files of such runs, and how many of them
 RECHECKED = 10
 RETRY = 10.0
+Corrections = Callable[[str], Mapping[str, Any]]
 _log = logging.getLogger(__name__)
 
 
 class EvaluationReader:
     """Evaluations of one store; safe to use from several threads, which read one run only once at a time."""
 
-    def __init__(self, store: Store, index: IndexWriter, data_dir: Path, budget_mb: int) -> None:
-        """Tables get three quarters of the disk budget, single artifacts (images) the rest."""
+    def __init__(
+        self,
+        store: Store,
+        index: IndexWriter,
+        data_dir: Path,
+        budget_mb: int,
+        corrections: Corrections = lambda run_id: {},
+    ) -> None:
+        """Tables get three quarters of the disk budget, single artifacts (images) the rest; `corrections` tells what
+        people corrected of a run's description, in the form of evaluation.json."""
+        self._corrections = corrections
         self._store = store
         self._index = index
         self._tables = BoundedFolder(index.tables, budget_mb * 2**20 * 3 // 4)
@@ -107,7 +118,7 @@ class EvaluationReader:
             row = self._with_details(row)
             with self._artifacts(run_id) as source:
                 self._seen[run_id] = fingerprint(source.files())
-                evaluation = read_evaluation(row, source, tables, self._scratch)
+                evaluation = read_evaluation(row, source, tables, self._scratch, self._corrections(run_id))
             self._index.set_evaluation(evaluation, state_of(evaluation), mark_of(row))
         return evaluation
 

@@ -43,10 +43,14 @@ def first_table(
     tables: Tables,
     scratch: Path,
     problems: list[Problem],
+    correction: Mapping[str, Any],
 ) -> Table | None:
-    """The first table that can be read, by preference of names; what cannot be read is added to `problems`."""
+    """The first table that can be read, by preference of names; what cannot be read is added to `problems`.
+
+    What `correction` says, in the form of evaluation.json, goes before what the run says.
+    """
     for file in _table_candidates(run, files):
-        description = _description(file, files, source, problems)
+        description = _corrected(_description(file, files, source, problems), correction)
         with tempfile.TemporaryDirectory(dir=scratch) as folder:
             try:
                 return _read_table(file.path, description, source, tables, Path(folder), problems)
@@ -90,6 +94,14 @@ def _description(
     return path, data
 
 
+def _corrected(description: tuple[str, dict[str, Any]], correction: Mapping[str, Any]) -> tuple[str, dict[str, Any]]:
+    data = description[1]
+    if not correction:
+        return description
+    columns = {**data.get("columns", {}), **correction.get("columns", {})}
+    return "corrected column roles", {**data, **correction, "columns": columns}
+
+
 def _read_table(
     artifact: str,
     description: tuple[str, dict[str, Any]],
@@ -123,7 +135,8 @@ def _meaning(
     schema = {field.name: field.type for field in scan.schema}
     declared, wrong = roles.declared_roles(data.get("columns", {}), schema, path)
     problems.extend(wrong)
-    chosen = roles.complete_roles(declared, schema)
+    omitted = {role for role, name in data.get("columns", {}).items() if name is None}
+    chosen = roles.complete_roles(declared, schema, omitted)
     task = roles.checked_task(data.get("task"))
     if data.get("task") is not None and task is None:
         problems.append(Problem(path, f"task {data['task']!r} is unknown; it is inferred from the values"))
@@ -137,7 +150,8 @@ def _meaning(
     if positive is not None and positive not in classes:
         problems.append(Problem(path, f"positive class {positive!r} does not occur; the last class is taken"))
         positive = None
-    return task, roles.with_scores(chosen, schema, classes), classes, positive or (classes[-1] if classes else None)
+    found = roles.with_scores(chosen, schema, classes, single="score" not in omitted)
+    return task, found, classes, positive or (classes[-1] if classes else None)
 
 
 def _inferred(scan: formats.Scan, chosen: Roles) -> Task | None:

@@ -104,12 +104,12 @@ def declared_roles(
     return Roles(scores=scores, **cast(dict[str, Any], single)), problems
 
 
-def complete_roles(declared: Roles, schema: Mapping[str, pa.DataType]) -> Roles:
-    """Declared roles plus a guess by name for each role that is not declared (scores excepted: see `with_scores`)."""
+def complete_roles(declared: Roles, schema: Mapping[str, pa.DataType], omitted: Iterable[str] = ()) -> Roles:
+    """Declared roles plus a guess by name for each that is neither declared nor omitted (scores: see `with_scores`)."""
     found: dict[str, str | None] = {role: getattr(declared, role) for role in _SINGLE}
     taken = {name for name in found.values() if name is not None} | set(declared.scores.values())
     for role in ("label", "prediction", "id", "time", "text", "image", "boxes", "predicted_boxes"):
-        if found[role] is None:
+        if found[role] is None and role not in omitted:
             found[role] = _named(role, schema, taken)
             taken |= {name for name in (found[role],) if name is not None}
     slices = tuple(name for name, kind in schema.items() if _is_slice(name, kind) and name not in taken)

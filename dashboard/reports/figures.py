@@ -8,15 +8,19 @@ from typing import Any
 from dashboard.metrics.classification import AVERAGES
 from dashboard.metrics.estimate import Estimate
 from dashboard.metrics.intervals import proportion
+from dashboard.metrics.multilabel import AVERAGES as SETS
 from dashboard.reports.measured import ClassRow, Measured, SliceRow
 from mlflow_runs.records import Figures
 
 COUNTS = ("num_samples", "n", "support", "example_count")
 _REGRESSION = ("mae", "rmse", "r2")
 _PREFIXES = ("test_", "val_", "eval_", "validation_", "testing_", "evaluation_")
+_KINDS = ("macro", "micro", "weighted", "samples")
 _SAME = {
-    "accuracy": ("accuracy",),
-    "accuracy_score": ("accuracy",),
+    "subset_accuracy": ("subset_accuracy",),
+    "hamming_loss": ("hamming_loss",),
+    "accuracy": ("accuracy", "subset_accuracy"),
+    "accuracy_score": ("accuracy", "subset_accuracy"),
     "balanced_accuracy": ("macro_recall",),
     "precision": ("weighted_precision", "macro_precision"),
     "recall": ("weighted_recall", "macro_recall"),
@@ -60,9 +64,9 @@ def meanings(name: str) -> tuple[str, ...]:
     for prefix in _PREFIXES:
         key = key.removeprefix(prefix)
     words = [word for word in key.split("_") if word != "score"]
-    kinds = [word for word in words if word in ("macro", "weighted")]
-    rest = "_".join(word for word in words if word not in ("macro", "weighted"))
-    if kinds and f"{kinds[0]}_{rest}" in AVERAGES:
+    kinds = [word for word in words if word in _KINDS]
+    rest = "_".join(word for word in words if word not in _KINDS)
+    if kinds and f"{kinds[0]}_{rest}" in (*AVERAGES, *SETS):
         return (f"{kinds[0]}_{rest}",)
     return _SAME.get(key) or _SAME.get(rest) or ()
 

@@ -15,7 +15,7 @@ import pytest
 
 from dashboard.errors import BadInput, StateUnavailable
 from dashboard.settings import Settings
-from dashboard.state import SavedSlice, State
+from dashboard.state import RoleCorrection, SavedSlice, State
 from tests.conftest import CHECKOUT, free_port, wait_for
 
 SAVED = SavedSlice("flowers", "späte <Jahre>", "after 1990", "year > 1990", "ann", 1000.5)
@@ -91,7 +91,7 @@ def test_what_does_not_fit_is_refused(tmp_path: Path, change: dict[str, str], se
 
 WRITER = """
 import sys
-from dashboard.state import SavedSlice, State
+from dashboard.state import RoleCorrection, SavedSlice, State
 for i in range(20):
     State(sys.argv[1]).save_slice(SavedSlice("m", f"{sys.argv[2]}-{i}", "", "a = 1", "", float(i)))
 """
@@ -116,3 +116,20 @@ def test_the_setting_names_another_database(tmp_path: Path) -> None:
     assert Settings(data_dir=tmp_path).state_url == f"sqlite:///{tmp_path}/state.db"
     other = Settings(data_dir=tmp_path, state_database="postgresql+psycopg://db/vitrine")
     assert other.state_url == "postgresql+psycopg://db/vitrine"
+
+
+def test_a_runs_correction_replaces_the_earlier_one_and_can_be_undone(tmp_path: Path) -> None:
+    state = State(f"sqlite:///{tmp_path / 'state.db'}")
+    assert state.correction("r1") is None
+    first = RoleCorrection("r1", "", {"label": "truth", "time": None}, "ann", 1000.5)
+    state.save_correction(first)
+    assert state.correction("r1") == first
+    assert first.description() == {"columns": {"label": "truth", "time": None}}
+    second = replace(first, task="regression", columns={"label": "price"})
+    state.save_correction(second)
+    assert state.correction("r1") == second
+    assert second.description()["task"] == "regression"
+    assert state.correction("r2") is None
+    state.forget_correction("r1")
+    state.forget_correction("r1")
+    assert state.correction("r1") is None

@@ -47,6 +47,6 @@ class Run:
         writer(self.artifacts / name)
         return self
 
-    def read(self, **row: object) -> Evaluation:
+    def read(self, correction: dict | None = None, **row: object) -> Evaluation:
         changes = {"metrics": {}, "tags": {}, "params": {}} | row
-        return read_evaluation(make_row(**changes), Folder(self.artifacts), self.tables, self.scratch)
+        return read_evaluation(make_row(**changes), Folder(self.artifacts), self.tables, self.scratch, correction)

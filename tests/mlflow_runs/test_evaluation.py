@@ -485,3 +485,25 @@ def test_the_runs_own_slices_file(run: Run) -> None:
     assert (found.slices, found.problems) == ("", (Problem("slices.yaml", "is not a UTF-8 text"),))
     run.write("slices.yaml", "x" * 100_001)
     assert "100,001 characters" in run.read().problems[0].reason
+
+
+def test_a_correction_goes_before_what_the_run_says(run: Run) -> None:
+    run.write("predictions.csv", "answer,prediction,date,score\n1,1,2020,0.9\n0,1,2021,0.8\n")
+    run.write("evaluation.json", {"task": "regression", "columns": {"label": "date"}})
+    before = run.read()
+    assert (before.task, before.roles.label, before.roles.score) == ("regression", "date", None)
+    columns = {"label": "answer", "prediction": "prediction", "time": None, "score": None}
+    found = run.read({"task": "classification", "columns": columns})
+    assert (found.task, found.classes, found.roles.label, found.roles.time) == (
+        "classification",
+        ("0", "1"),
+        "answer",
+        None,
+    )
+    assert found.roles.features == ("date", "score")
+    assert found.digest != before.digest
+    guessed = run.read({"task": "classification", "columns": {"label": "answer"}})
+    assert (guessed.roles.time, guessed.roles.score) == ("date", "score")
+    wrong = run.read({"columns": {"label": "gone"}})
+    assert wrong.problems[0].artifact == "corrected column roles"
+    assert run.read() == before

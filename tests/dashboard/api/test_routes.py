@@ -17,6 +17,7 @@ import app
 from dashboard.api.routes import register_api
 from dashboard.cache import ResultCache
 from dashboard.inference.client import InferenceClient
+from dashboard.reports.column_roles import correct_roles, undo_roles
 from dashboard.reports.overview import OverviewQuery, overview_report
 from dashboard.server import create_app
 from tests.dashboard.api.publisher import NAMES
@@ -381,3 +382,21 @@ def test_columns_are_what_the_data_page_shows(api):
     assert (document["n"], document["total"]) == (int((table.bmi > 0).sum()), len(table))
     bmi = next(column for column in document["columns"] if column["name"] == "bmi")
     assert bmi["maximum"] == pytest.approx(table.bmi.max()) and sum(bmi["counts"]) == document["n"]
+
+
+def test_corrected_column_roles_hold_for_every_answer_until_undone(api):
+    run, chosen = api.runs["regression"], {"label": "bmi", "prediction": "prediction"}
+    before = api.client.get(api.path("regression", "/performance")).json
+    try:
+        found = correct_roles(api.services, run, "regression", chosen, "ann")
+        assert (found.chosen[0], found.author) == ("bmi", "ann")
+        table = pd.read_parquet(api.folder / "diabetes.parquet")
+        after = api.client.get(api.path("regression", "/performance")).json
+        want = (table.prediction - table.bmi).abs().mean()
+        assert after["overall"]["mae"]["value"] == pytest.approx(want)
+        columns = api.client.get(api.path("regression", "/columns")).json["columns"]
+        assert {column["name"]: column["role"] for column in columns}["label"] == "feature"
+    finally:
+        undone = undo_roles(api.services, run)
+    assert undone.changed is None
+    assert api.client.get(api.path("regression", "/performance")).json["overall"] == before["overall"]

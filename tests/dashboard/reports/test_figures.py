@@ -47,9 +47,11 @@ def test_missing_keys_are_nan_not_an_error() -> None:
 @pytest.mark.parametrize(
     ("name", "ours"),
     [
-        ("accuracy", ("accuracy",)),
-        ("test_accuracy_score", ("accuracy",)),
+        ("accuracy", ("accuracy", "subset_accuracy")),
+        ("test_accuracy_score", ("accuracy", "subset_accuracy")),
         ("f1_macro", ("macro_f1",)),
+        ("f1_samples", ("samples_f1",)),
+        ("micro_f1", ("micro_f1",)),
         ("val_macro_f1", ("macro_f1",)),
         ("precision_weighted", ("weighted_precision",)),
         ("f1_score", ("weighted_f1", "macro_f1")),
