@@ -53,6 +53,11 @@
   const section = () => document.getElementById("why-section");
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     explain: {
+      /* a job has finished: its card looks for the result */
+      finished(job) {
+        const store = window.dash_clientside.callback_context.inputs_list[0].id.replace("-finished", "-known");
+        if (job) window.setTimeout(() => window.dash_clientside.set_props(store, { data: Date.now() }), 0);
+      },
       /* "Explain" asks for an explanation, or once more for one that was not finished; "Cancel" asks no longer */
       ask(asked, cancelled, view) {
         const id = window.dash_clientside.callback_context.triggered[0].prop_id;

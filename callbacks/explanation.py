@@ -26,14 +26,14 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         Output(Ids.ASK, "className"),
         Output(Ids.JOB, "data"),
         Input(Ids.VIEW, "data"),
-        Input(Ids.FINISHED, "data"),
+        Input(Ids.KNOWN, "data"),
     )
-    def show(view: Params, _finished: Any) -> tuple[Any, ...]:
+    def show(view: Params, _known: Any) -> tuple[Any, ...]:
         query = from_params(WhyQuery, view or {})
         report = why_report(services, query)
         if report is None:
             return explanation.HIDDEN, None, explanation.ASK, dash.no_update
-        job = view if query.why and report.missing and dash.ctx.triggered_id != Ids.FINISHED else dash.no_update
+        job = view if query.why and report.missing and dash.ctx.triggered_id != Ids.KNOWN else dash.no_update
         return explanation.SHOWN, freeze(explanation.render(report, query)), explanation.ask_class(report, query), job
 
     @app.callback(
@@ -57,6 +57,8 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         explain_now(services, query, lambda step, share: set_progress(explanation.progress(step, share)))
         return job
 
+    # by way of the browser, because Dash does not run a callback again that began the chain
+    app.clientside_callback(ClientsideFunction("explain", "finished"), Input(Ids.FINISHED, "data"))
     app.clientside_callback(
         ClientsideFunction("explain", "ask"), Output(Ids.JOB, "data", allow_duplicate=True),
         Input(Ids.RUN, "n_clicks"), Input(Ids.CANCEL, "n_clicks"), State(Ids.VIEW, "data"),

@@ -41,14 +41,14 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         Output(Ids.RESULT, "children"),
         Output(Ids.JOB, "data"),
         Input(Ids.VIEW, "data"),
-        Input(Ids.FINISHED, "data"),
+        Input(Ids.KNOWN, "data"),
     )
-    def show(view: Params, _finished: Any) -> tuple[Any, ...]:
+    def show(view: Params, _known: Any) -> tuple[Any, ...]:
         query = from_params(OnSliceQuery, view or {})
         if not query.run or not query.asked:
             return None, dash.no_update
         report = known_on_slice(services, query)
-        again = report is None and dash.ctx.triggered_id != Ids.FINISHED
+        again = report is None and dash.ctx.triggered_id != Ids.KNOWN
         return freeze(on_slice.render(report, query)), view if again else dash.no_update
 
     @app.callback(
@@ -72,6 +72,8 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         run_on_slice(services, query, lambda *told: set_progress(on_slice.progress(*told)))
         return job
 
+    # by way of the browser, because Dash does not run a callback again that began the chain
+    app.clientside_callback(ClientsideFunction("explain", "finished"), Input(Ids.FINISHED, "data"))
     app.clientside_callback(
         ClientsideFunction("explain", "onSlice"), Output(Ids.JOB, "data", allow_duplicate=True),
         Input(Ids.RUN, "n_clicks"), Input(Ids.CANCEL, "n_clicks"), State(Ids.VERSIONS, "value"),

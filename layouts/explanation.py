@@ -18,11 +18,13 @@ SHOWN = "span-7"
 FIELDS = ("run", "row", "text", "values", "upload", "flag", "file", "why", "of", "layer", "beside")
 _METHODS = {
     "gradcam": "Grad-CAM",
+    "hirescam": "HiResCAM",
     "occlusion": "Occlusion",
     "gradients": "Integrated gradients",
     "words": "Words left out",
     "shapley": "Shapley values",
 }
+_LAYERED = ("gradcam", "hirescam")
 _TOP = 10
 
 
@@ -39,6 +41,7 @@ class Ids(StrEnum):
     STEP = "why-step"
     JOB = "why-job"
     FINISHED = "why-finished"
+    KNOWN = "why-known"
 
 
 def build() -> html.Div:
@@ -53,7 +56,7 @@ def build() -> html.Div:
         id=Ids.ASK,
         className=ASK,
     )
-    stores = [dcc.Store(id=Ids.JOB), dcc.Store(id=Ids.FINISHED), page.view(Ids.VIEW, FIELDS)]
+    stores = [dcc.Store(id=Ids.JOB), dcc.Store(id=Ids.FINISHED), dcc.Store(id=Ids.KNOWN), page.view(Ids.VIEW, FIELDS)]
     body = html.Div([*stores, html.Div(id=Ids.RESULT, **{"aria-live": "polite"}), ask])
     note = "What in this input speaks for the answer, and what against it; computed in the background."
     return html.Div(parts.card("Why", body, note), id=Ids.SECTION, className=HIDDEN)
@@ -91,7 +94,7 @@ def _choices(report: WhyReport, query: WhyQuery) -> html.Div:
         methods = {name: _METHODS[name] for name in found.able}
         shown = query if query.why != "auto" else _with_method(query, found.method)
         menus.append(menu(PATH, shown, "By", "why", methods))
-    if found and found.method == "gradcam" and len(found.layers) > 1:
+    if found and found.method in _LAYERED and len(found.layers) > 1:
         layers = {name: f"{name} (last)" if name == found.layers[-1] else name for name in found.layers}
         menus.append(menu(PATH, query, "At layer", "layer", layers, default=found.layers[-1]))
     if report.versions:
@@ -222,7 +225,7 @@ def _legend(report: WhyReport) -> html.P:
     """What the colours mean; the strongest colour is the largest effect of both sides."""
     goal = formats.short(report.target, 40) if report.target else "a higher number"
     both = ", the same scale on both sides" if len(report.sides) > 1 else ""
-    signed = any(side.found and side.found.method != "gradcam" for side in report.sides)
+    signed = any(side.found and side.found.method not in _LAYERED for side in report.sides)
     against = html.Span([html.I(className="swatch against"), f"speaks against it{both}"]) if signed else None
     scale = html.Span(f"strongest: {formats.number(report.scale, 3)}")
     lines = [html.Span([html.I(className="swatch for"), f"speaks for {goal}{'' if signed else both}"]), against, scale]

@@ -33,6 +33,7 @@ class Ids(StrEnum):
     DONE = "on-slice-done"
     JOB = "on-slice-job"
     FINISHED = "on-slice-finished"
+    KNOWN = "on-slice-known"
     RESULT = "on-slice-result"
 
 
@@ -60,7 +61,7 @@ def build() -> html.Div:
         id=Ids.ASK,
         className=ASK,
     )
-    stores = [dcc.Store(id=Ids.JOB), dcc.Store(id=Ids.FINISHED), page.view(Ids.VIEW, FIELDS)]
+    stores = [dcc.Store(id=Ids.JOB), dcc.Store(id=Ids.FINISHED), dcc.Store(id=Ids.KNOWN), page.view(Ids.VIEW, FIELDS)]
     body = html.Div([*stores, form, ask, html.Div(id=Ids.RESULT, **{"aria-live": "polite"})])
     note = "Versions run now over rows of this run's evaluation, in the background, compared on the same rows."
     return html.Div(parts.card("On a slice", body, note), id=Ids.SECTION, className=HIDDEN)

@@ -22,7 +22,7 @@ def render(found: InferenceAnswer | None) -> Any:
         return parts.empty("Nothing asked yet", "Click an example, or give an input of your own.")
     prediction = found.answer.predictions[0]
     said = html.Div(_said(prediction), className="answer when-known", dir="auto")
-    head = html.Div([said, _outcome(found, prediction)], className="answer-head")
+    head = html.Div([said, _interval(found), _outcome(found, prediction)], className="answer-head")
     details, origin = _details(prediction, found.truth), _origin(found.answer, found.source)
     if found.picture is not None:
         return html.Div([picture.render(found.picture, found.answer.model.name), origin])
@@ -57,9 +57,25 @@ def _limit(threshold: float) -> str:
 def _said(prediction: Prediction) -> str:
     if prediction.boxes is not None:
         return formats.plural(len(shown(prediction.boxes)), "object")
+    if prediction.labels is not None:
+        return formats.short(", ".join(prediction.labels), 200) or "none of the labels"
     if prediction.label is not None:
         return formats.short(prediction.label, 200)
     return formats.number(prediction.value) if prediction.value is not None else "Answer"
+
+
+def _interval(found: InferenceAnswer) -> Any:
+    """Between which numbers the truth probably lies, and how that is known."""
+    if found.interval is None:
+        return None
+    low, high, n = found.interval.low, found.interval.high, found.interval.n
+    words = f"{formats.number(low)} to {formats.number(high)}"
+    how = (
+        f"{100 * found.interval.level:.0f}% of the evaluation's {formats.plural(n, 'residual')} lie in a span like this"
+    )
+    return html.P(
+        [html.B(words), f" · {how}"], className="muted mb-0", title="the answer plus the residuals' quantiles"
+    )
 
 
 def _outcome(found: InferenceAnswer, prediction: Prediction) -> Any:

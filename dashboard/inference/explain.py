@@ -12,7 +12,7 @@ import torch
 from dashboard.errors import BadInput
 from dashboard.inference.attempt import Attempt
 from dashboard.inference.cards import ModelCard, model_card
-from dashboard.inference.explain_gradcam import Trace, gradcam, trace
+from dashboard.inference.explain_gradcam import Trace, gradcam, hirescam, trace
 from dashboard.inference.explain_occlusion import (
     leave_out_numbers,
     leave_out_words,
@@ -33,7 +33,7 @@ from mlflow_runs.index import RunIndex
 
 Tell = Callable[[str, float], None]
 _STEPS = 50
-_EXPECTED = {"occlusion": 230, "words": 60, "shapley": 16_000, "gradients": _STEPS, "gradcam": 1}
+_EXPECTED = {"occlusion": 230, "words": 60, "shapley": 16_000, "gradients": _STEPS, "gradcam": 1, "hirescam": 1}
 
 
 @dataclass
@@ -53,7 +53,7 @@ class Case:
         """The methods that work for this model and input, the preferred one first."""
         if self.card.kind == "image":
             layers = self.trace is not None and bool(self.trace.layers)
-            return ("gradcam",) * layers + ("occlusion",) + ("gradients",) * self._differentiable
+            return ("gradcam", "hirescam") * layers + ("occlusion",) + ("gradients",) * self._differentiable
         first = next(iter(self.sample.values()))
         if self.card.kind == "text" or (len(self.sample) == 1 and first.size == 1 and first.dtype == object):
             return ("words",)
@@ -86,6 +86,8 @@ def explain(
     case.score.tell = lambda passes: tell(_WORDS[chosen], min(0.98, 0.1 + 0.9 * passes / max(expected, passes)))
     tell(_WORDS[chosen], 0.1)
     found = _METHODS[chosen](case)
+    if chosen == "gradcam" and not method and found.map is not None and not found.map.any():
+        found = _finer(case, found)
     instead = _instead(case, method) if method != chosen else ""
     return pack(
         replace(
@@ -135,16 +137,41 @@ def _traced(module: torch.nn.Module, array: Array, settings: Settings) -> Trace 
 
 
 def _gradcam(case: Case) -> Explanation:
+    layer, name = _layer(case), "Grad-CAM"
+    found = gradcam(_trace(case), layer, _class_index(case))
+    nothing = "" if found.any() else " Nothing there speaks for the class by this measure."
+    return _told(case, "gradcam", f"{_at(name, layer, found)}.{nothing}", map=found, layer=layer)
+
+
+def _hirescam(case: Case) -> Explanation:
+    layer = _layer(case)
+    found = hirescam(_trace(case), layer, _class_index(case))
+    return _told(case, "hirescam", f"{_at('HiResCAM', layer, found)}.", map=found, layer=layer)
+
+
+def _finer(case: Case, coarse: Explanation) -> Explanation:
+    """Instead of an empty Grad-CAM: a network that flattens its maps has gradients that cancel out in their mean."""
+    found = _hirescam(case)
+    reason = f"Grad-CAM is empty at {coarse.layer}, because the gradients of its places cancel out. "
+    return replace(found, note=reason + found.note)
+
+
+def _at(name: str, layer: str, found: Array) -> str:
+    size = " x ".join(map(str, found.shape))
+    return f"{name} at the layer {layer} ({size} places): where it saw what speaks for the class"
+
+
+def _trace(case: Case) -> Trace:
     if case.trace is None:
         raise ModelUnavailable("The network could not be traced.")
-    names = list(case.trace.layers)
-    layer = case.layer if case.layer in names else names[-1]
-    if case.layer and case.layer != layer:
-        raise BadInput(f"There is no layer {case.layer[:60]!r}; the convolutions are: {', '.join(names)}.")
-    found = gradcam(case.trace, layer, _class_index(case))
-    size = " x ".join(map(str, found.shape))
-    note = f"Grad-CAM at the layer {layer} ({size} places): where it saw what speaks for the class."
-    return _told(case, "gradcam", note, map=found, layer=layer)
+    return case.trace
+
+
+def _layer(case: Case) -> str:
+    names = list(_trace(case).layers)
+    if case.layer and case.layer not in names:
+        raise BadInput(f"There is no layer {case.layer[:60]!r}; the feature maps are: {', '.join(names)}.")
+    return case.layer or names[-1]
 
 
 def _class_index(case: Case) -> int:
@@ -230,11 +257,17 @@ def _told(case: Case, method: str, note: str, **more: Any) -> Explanation:
 
 _WORDS: Mapping[str, str] = {
     "gradcam": "Following the gradient",
+    "hirescam": "Following the gradient",
     "occlusion": "Covering parts of the input",
     "gradients": "Integrating the gradient",
     "words": "Leaving words out",
     "shapley": "Trying the columns together",
 }
 _METHODS: Mapping[str, Callable[[Case], Explanation]] = {
-    "gradcam": _gradcam, "occlusion": _occlusion, "gradients": _gradients, "words": _words, "shapley": _shapley,
-}  # fmt: skip
+    "gradcam": _gradcam,
+    "hirescam": _hirescam,
+    "occlusion": _occlusion,
+    "gradients": _gradients,
+    "words": _words,
+    "shapley": _shapley,
+}

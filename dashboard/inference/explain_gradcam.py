@@ -1,6 +1,8 @@
 """Grad-CAM: where in a picture a convolutional network saw what speaks for a class.
 
 Selvaraju et al. 2017, "Grad-CAM: Visual Explanations from Deep Networks via Gradient-based Localization" (ICCV).
+Networks that flatten their last feature maps weigh every place differently, so that the mean gradient says little:
+HiResCAM (Draelos and Carin 2020, arXiv:2011.08891) keeps the gradient of each place.
 """
 
 from collections.abc import Callable, Mapping
@@ -52,15 +54,26 @@ def gradcam(found: Trace, layer: str, index: int) -> Array:
 
     Shape (height, width) of the layer, float32, not scaled. ModelUnavailable where no gradient reaches the layer.
     """
-    activation = found.layers[layer]
+    gradient = _gradient(found, layer, index)
+    return _map(gradient.mean(dim=(2, 3), keepdim=True) * found.layers[layer])
+
+
+def hirescam(found: Trace, layer: str, index: int) -> Array:
+    """The same without the mean: relu(sum over channels of gradient x activation), place by place."""
+    return _map(_gradient(found, layer, index) * found.layers[layer])
+
+
+def _gradient(found: Trace, layer: str, index: int) -> Tensor:
     one = found.scores.shape[1] == 1
     score = found.scores[0, 0] * (1 if index else -1) if one else found.scores[0, index]
-    gradient = torch.autograd.grad(score, activation, retain_graph=True, allow_unused=True)[0]
+    gradient = torch.autograd.grad(score, found.layers[layer], retain_graph=True, allow_unused=True)[0]
     if gradient is None:
         raise ModelUnavailable(f"The score does not depend on the layer {layer!r}; choose another one.")
-    weights = gradient.mean(dim=(2, 3), keepdim=True)
-    kept = torch.relu((weights * activation).sum(dim=1))[0]
-    return kept.detach().float().cpu().numpy()
+    return gradient
+
+
+def _map(weighted: Tensor) -> Array:
+    return torch.relu(weighted.sum(dim=1))[0].detach().float().cpu().numpy()
 
 
 def _hooked(module: nn.Module, image: Tensor, seen: dict[str, Tensor], before: list[Tensor]) -> Any:

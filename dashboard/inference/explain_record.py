@@ -6,8 +6,8 @@ from typing import Any, Literal, get_args
 
 from dashboard.inference.protocol import Array, Tensors
 
-VERSION = 1
-Method = Literal["gradcam", "occlusion", "gradients", "words", "shapley"]
+VERSION = 2
+Method = Literal["gradcam", "hirescam", "occlusion", "gradients", "words", "shapley"]
 METHODS: tuple[str, ...] = get_args(Method)
 
 

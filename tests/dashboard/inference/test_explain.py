@@ -25,9 +25,10 @@ def why(engine, run, tensors, tell=lambda *_: None, **how):
 def test_pictures_get_the_grad_cam_of_the_network(engine):
     found = why(engine, "pt2", {"input": IMAGE}, target="two")
     expected = gradcam(trace(cnn(), torch.from_numpy(IMAGE)), "1", 2)
+    assert expected.any()
     np.testing.assert_allclose(found.map, expected, rtol=1e-4, atol=1e-6)
     assert (found.method, found.layer, found.layers) == ("gradcam", "1", ("0", "1"))
-    assert found.able == ("gradcam", "occlusion", "gradients")
+    assert found.able == ("gradcam", "hirescam", "occlusion", "gradients")
 
 
 def test_other_methods_explain_the_same_picture_and_the_predicted_class(engine):

@@ -5,7 +5,7 @@ import pytest
 import torch
 from captum.attr import LayerGradCam
 
-from dashboard.inference.explain_gradcam import gradcam, trace
+from dashboard.inference.explain_gradcam import gradcam, hirescam, trace
 from mlflow_runs.errors import ModelUnavailable
 
 
@@ -23,22 +23,23 @@ IMAGE = torch.from_numpy(np.random.default_rng(2).normal(size=(1, 1, 8, 8)).asty
 
 
 def by_hand(index):
-    """A one-channel map: the linear layer's weights are the gradient, so relu(mean(weights) * activation)."""
+    """The linear layer's weights are the gradient: relu(sum of mean(weights) * activation), and without the mean."""
     torch.manual_seed(3)
     conv, linear = torch.nn.Conv2d(1, 2, 3, bias=False), torch.nn.Linear(2 * 36, 3)
     module = torch.nn.Sequential(conv, torch.nn.Flatten(), linear).eval()
     activation = torch.nn.functional.conv2d(IMAGE, conv.weight)[0].detach().numpy()
     slopes = linear.weight[index].detach().numpy().reshape(2, 6, 6)
-    cam = sum(slopes[k].mean() * activation[k] for k in range(2))
-    return module, np.maximum(cam, 0)
+    maps = [sum(weight * activation[k] for k, weight in enumerate(kind)) for kind in (slopes.mean(axis=(1, 2)), slopes)]
+    return module, *(np.maximum(found, 0) for found in maps)
 
 
 @pytest.mark.parametrize("index", [0, 1, 2])
-def test_the_map_is_the_one_computed_by_hand(index):
-    module, expected = by_hand(index)
+def test_the_maps_are_those_computed_by_hand(index):
+    module, expected, finer = by_hand(index)
     found = trace(module, IMAGE)
     assert list(found.layers) == ["0"]
     np.testing.assert_allclose(gradcam(found, "0", index), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(hirescam(found, "0", index), finer, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.parametrize("layer", ["0.0", "0.1", "0.3", "0.4"])
