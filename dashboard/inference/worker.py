@@ -56,7 +56,7 @@ class Service:
         except BadInput as error:
             return error
         if message.header.pop("key", None) != self._key:
-            return BadInput("The message does not carry this engine's key.")
+            return BadInput("The message does not carry this engine's key (VITRINE_ENGINE_KEY).")
         self._told.update(message.header.pop("told", {}))
         return message
 

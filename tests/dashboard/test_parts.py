@@ -7,7 +7,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dashboard import parts
-from dashboard.parts import LAST_DELAY, SETTLED, Part, PartLog, Running, delay, part_environment, product_parts
+from dashboard.inference import environments
+from dashboard.parts import (
+    LAST_DELAY,
+    SETTLED,
+    Part,
+    PartLog,
+    Running,
+    delay,
+    engine_parts,
+    environment_parts,
+    part_environment,
+    product_parts,
+)
 from dashboard.settings import Settings
 
 
@@ -71,3 +83,28 @@ def test_a_log_that_grows_is_cut(tmp_path: Path, monkeypatch) -> None:
             log.errors()
         assert log.path.stat().st_size <= 1200
         assert log.path.with_suffix(".log.1").stat().st_size <= 1000
+
+
+def test_one_engine_per_device_and_the_door_alone_where_a_server_elsewhere_predicts(tmp_path: Path) -> None:
+    two = engine_parts(Settings(data_dir=tmp_path, device="cpu,cuda:1"))
+    assert [(part.name, part.command[-2:]) for part in two] == [
+        ("engine", ("engine", "cpu")),
+        ("engine-1", ("engine-1", "cuda:1")),
+    ]
+    assert {part.env["VITRINE_ENGINE_THREADS"] for part in two} == {str(max(1, parts.cores() // 4))}
+    url = "http://127.0.0.1:9"
+    (door,) = engine_parts(Settings(data_dir=tmp_path, inference_url=url))
+    assert (door.name, door.command[-1]) == ("heavy", "dashboard.inference.heavy_lane")
+    (engine,) = engine_parts(Settings(data_dir=tmp_path, inference_url=url, inference_models=("churn=local",)))
+    assert engine.name == "engine"
+
+
+def test_an_environment_that_is_wanted_has_a_part(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path)
+    assert environment_parts(settings) == ()
+    environments.folder(tmp_path, "abc").mkdir(parents=True)
+    environments.record(tmp_path, environments.Environment("abc", (), (), 1, 0.0, 0.0))
+    environments.want(tmp_path, "abc")
+    (part,) = environment_parts(settings)
+    assert (part.name, part.on_demand) == ("env-abc", True)
+    assert part.command[0] == str(tmp_path / "environments/abc/venv/bin/python")

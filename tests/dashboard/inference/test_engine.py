@@ -18,9 +18,13 @@ import torch
 from PIL import Image
 from sklearn.datasets import load_breast_cancer, load_diabetes
 
+from dashboard.cache import ResultCache
 from dashboard.errors import BadInput, EngineBusy, EngineUnavailable
-from dashboard.inference.engine import address_file
+from dashboard.inference.client import InferenceClient
+from dashboard.inference.engine import address_file, main
+from dashboard.settings import Settings
 from mlflow_runs.errors import ModelUnavailable, RunNotFound
+from mlflow_runs.index import RunIndex
 from tests.conftest import alive, wait_for
 from tests.dashboard.inference.conftest import CHECKOUT, Engine
 
@@ -236,6 +240,41 @@ def test_strangers_without_the_key_are_refused_and_learn_nothing(engine: Engine)
         assert b"device" not in answer
         connection.close()
     assert address_file(engine.data_dir).stat().st_mode & 0o077 == 0
+
+
+@pytest.fixture
+def elsewhere(store, engine, tmp_path):
+    """Clients of the engine as if it were on another machine: by address and key."""
+    facts, opened = json.loads(address_file(engine.data_dir).read_text()), []
+
+    def client(key=facts["key"]):
+        index = RunIndex(store["index"])
+        url = f"vitrine+http://127.0.0.1:{facts['port']}"
+        settings = Settings(data_dir=tmp_path, inference_url=url, engine_key=key, engine_timeout=40.0)
+        opened.append((InferenceClient(tmp_path, ResultCache(tmp_path / "c", 16), index, settings), index))
+        return opened[-1][0]
+
+    yield client
+    for made, index in opened:
+        made.close()
+        index.close()
+
+
+def test_an_engine_elsewhere_is_asked_by_address_and_key(engine: Engine, elsewhere):
+    client = elsewhere()
+    assert client.predict(engine.runs["onnx"], [[4, 4, 4]]).predictions[0].raw == [24.0, 36.0]
+    assert client.state().device == "cpu"
+    stranger = elsewhere(key="wrong")
+    assert "VITRINE_ENGINE_KEY" in stranger.state().message
+    with pytest.raises(BadInput, match="VITRINE_ENGINE_KEY"):
+        stranger.predict(engine.runs["onnx"], [[4, 4, 5]])
+
+
+def test_an_engine_that_others_reach_needs_a_key(monkeypatch, tmp_path):
+    monkeypatch.setenv("VITRINE_ENGINE_HOST", "0.0.0.0")
+    monkeypatch.setenv("VITRINE_DATA_DIR", str(tmp_path))
+    with pytest.raises(SystemExit, match="needs VITRINE_ENGINE_KEY"):
+        main()
 
 
 def test_state_tells_device_models_and_latencies(engine: Engine):
