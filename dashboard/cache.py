@@ -7,7 +7,8 @@ None. The folder is private to the server's user because diskcache stores pickle
 import hashlib
 import sqlite3
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -62,19 +63,42 @@ class ResultCache:
     def compute(self, key: str, function: Callable[[], T], expire: float | None = None) -> Cached[T]:
         """The stored value, or the function's result; equal requests in any process run it once.
 
-        Errors are not cached. A holder that dies frees the lock after its 120 s expiry.
+        Errors are not cached. A holder that dies frees the lock after its 120 s expiry. A cache that cannot be used
+        (a full disk) keeps nothing, and nobody is refused for it.
         """
-        found = self.peek(key)
+        found = self._found(key)
         if found is None:
-            with diskcache.Lock(self._disk, f"lock/{key}", expire=120):
-                found = self.peek(key)
+            with self._alone(key):
+                found = self._found(key)
                 if found is None:
                     value = function()
-                    self.store(key, value, expire)
-                    self._disk.incr("count/computed/" + key.split("/", 1)[0])
+                    with suppress(*CACHE_ERRORS):
+                        self.store(key, value, expire)
+                        self._disk.incr("count/computed/" + key.split("/", 1)[0])
                     return Cached(value, False, 0.0)
-        self._disk.incr("count/hit/" + key.split("/", 1)[0])
+        with suppress(*CACHE_ERRORS):
+            self._disk.incr("count/hit/" + key.split("/", 1)[0])
         return found  # type: ignore[return-value]
+
+    def _found(self, key: str) -> Cached[object] | None:
+        with suppress(*CACHE_ERRORS):
+            return self.peek(key)
+        return None
+
+    @contextmanager
+    def _alone(self, key: str) -> Iterator[None]:
+        """Hold the key's lock, where locks can be had."""
+        lock = None
+        with suppress(*CACHE_ERRORS):
+            asked = diskcache.Lock(self._disk, f"lock/{key}", expire=120)
+            asked.acquire()
+            lock = asked
+        try:
+            yield
+        finally:
+            with suppress(*CACHE_ERRORS):
+                if lock is not None:
+                    lock.release()
 
     def count(self, key: str, seconds: int) -> int:
         """How often this was called for the key in the current window of so many seconds, in all processes."""

@@ -29,8 +29,8 @@ class Product:
     timeout: float = 60.0
     stock: bool = False
     broker: str = ""
-    web: subprocess.Popen[bytes] = field(init=False)
-    server: subprocess.Popen[bytes] = field(init=False)
+    web: subprocess.Popen[bytes] = field(init=False, repr=False)
+    server: subprocess.Popen[bytes] = field(init=False, repr=False)
 
     @property
     def socket(self) -> Path:
