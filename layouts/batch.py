@@ -30,7 +30,7 @@ class Ids(StrEnum):
 
 def build() -> html.Section:
     """The empty card; the file survives a reload of the page."""
-    words: list[Any] = [html.B("Choose a file"), " or drop it here: CSV, Parquet, or a zip of pictures"]
+    words: list[Any] = [html.B("Choose a file"), " or drop it here: CSV, JSON lines, Parquet, or a zip of pictures"]
     body = [
         dcc.Store(id=Ids.FILE, storage_type="session"),
         dcc.Store(id=Ids.SUBJECT),

@@ -62,6 +62,8 @@ DEMANDS = {
     "api.flags": _VIEWER,
     "api.make_flag": _EDITOR,
     "api.undo_flag": _EDITOR,
+    "api.start_batch": Demand("editor", "jobs"),
+    "api.batch": _EDITOR,
     "api.serving": _VIEWER,
     "api.openapi": _VIEWER,
     "api.reference": _VIEWER,

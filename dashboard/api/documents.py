@@ -27,6 +27,7 @@ from dashboard.inference.detections import Box, shown
 from dashboard.inference.outputs import Prediction
 from dashboard.pictures import Kept
 from dashboard.reports.data import ColumnSummary, DataReport, RowPage
+from dashboard.reports.residual_interval import LEVEL, Residuals
 from mlflow_runs.records import ModelInfo, Problem, RunRow, StoreState
 from mlflow_runs.suppression import CONFIDENCE, OVERLAP
 
@@ -112,14 +113,20 @@ Keep = Callable[[bytes], Kept]
 
 
 def predict_document(
-    answer: Answer, keep: Keep | None = None, confidence: float = CONFIDENCE, overlap: float = OVERLAP
+    answer: Answer,
+    keep: Keep | None = None,
+    confidence: float = CONFIDENCE,
+    overlap: float = OVERLAP,
+    residuals: Residuals | None = None,
 ) -> PredictDocument:
     """One prediction for each input, in their order; pictures as links made by `keep`, without it as bytes.
 
-    Of boxes those that are left at a confidence and an overlap.
+    Of boxes those that are left at a confidence and an overlap; numbers get an interval from the run's `residuals`.
     """
     return {
-        "predictions": [_prediction(_thinned(item, confidence, overlap), keep) for item in answer.predictions],
+        "predictions": [
+            _prediction(_thinned(item, confidence, overlap), keep, residuals) for item in answer.predictions
+        ],
         "model": _model(answer.model),
         "cached": bool(answer.cached),
         "age": answer.age,
@@ -178,13 +185,18 @@ def _box(box: Box) -> BoxShape:
     return {"label": box.label, "x": box.x, "y": box.y, "w": box.w, "h": box.h, "score": box.score}
 
 
-def _prediction(item: Prediction, keep: Keep | None) -> PredictionShape:
+def _prediction(item: Prediction, keep: Keep | None, residuals: Residuals | None = None) -> PredictionShape:
     if item.boxes is not None:
         return {"boxes": [_box(box) for box in item.boxes]}
     if item.image is not None:
         return {"image": _image(item.image, keep)}
+    if item.labels is not None:
+        return {"labels": list(item.labels), "probabilities": dict(item.probabilities)}
     if item.label is not None:
         return {"label": item.label, "probabilities": dict(item.probabilities or {})}
+    if item.value is not None and residuals is not None:
+        low, high = item.value + residuals.low, item.value + residuals.high
+        return {"value": item.value, "interval": {"low": low, "high": high, "level": LEVEL, "n": residuals.n}}
     return {"raw": item.raw} if item.value is None else {"value": item.value}
 
 

@@ -11,9 +11,8 @@ from werkzeug.exceptions import HTTPException, MethodNotAllowed, NotFound
 from werkzeug.routing import MapAdapter
 
 from dashboard import pictures
-from dashboard.api import curves as curve_shapes
-from dashboard.api import discovered as discovered_slices
 from dashboard.api import (
+    batches,
     documents,
     engine_state,
     figure_documents,
@@ -24,12 +23,15 @@ from dashboard.api import (
     queries,
     shapes,
 )
+from dashboard.api import curves as curve_shapes
+from dashboard.api import discovered as discovered_slices
 from dashboard.api.encoding import encode
 from dashboard.errors import BadQuery
 from dashboard.reports.curves import CurvesQuery, curves_report
 from dashboard.reports.data import DataQuery, data_report, row_page
 from dashboard.reports.overview import OverviewQuery, overview_report
 from dashboard.reports.performance import PerformanceQuery, performance_report
+from dashboard.reports.residual_interval import residuals_of
 from dashboard.reports.serving import serving_report
 from dashboard.services import Services
 from mlflow_runs.errors import DashboardError, DataMissing
@@ -94,7 +96,9 @@ def predict(services: Services, query: queries.PredictQuery, run_id: str) -> sha
     given = inputs.read_inputs(flask.request)
     keep = partial(pictures.keep, services.settings) if query.image == "link" else None
     answer = services.inference.predict(run_id, given)
-    return documents.predict_document(answer, keep, query.confidence, query.overlap)
+    numbers = any(item.value is not None for item in answer.predictions)
+    residuals = residuals_of(services, run_id) if numbers else None
+    return documents.predict_document(answer, keep, query.confidence, query.overlap, residuals)
 
 
 def serving(services: Services, query: queries.Query) -> engine_state.ServingDocument:
@@ -169,6 +173,24 @@ ROUTES = (
         flags.FlagShape,
         (400, 403, 503),
     ),
+    openapi.Route(
+        "POST",
+        "/runs/{run_id}/batch",
+        batches.start_batch,
+        queries.Query,
+        batches.BatchDocument,
+        (400, 403, 404, 413, 422, 503),
+        accepted=batches.BatchDocument,
+    ),
+    openapi.Route(
+        "GET",
+        "/runs/{run_id}/batch/{job_id}",
+        batches.batch,
+        queries.Query,
+        batches.BatchDocument,
+        (400, 403, 404, 422, 503),
+        accepted=batches.BatchDocument,
+    ),
     openapi.Route("GET", "/serving", serving, queries.Query, engine_state.ServingDocument, (400,)),
 )
 
@@ -176,6 +198,7 @@ ROUTES = (
 def register_api(server: flask.Flask, services: Services) -> None:
     """Add the routes, the OpenAPI document and its page to the server, below /api/v1."""
     discovered_slices.offer_search(services)
+    batches.offer_batches(services)
     blueprint = flask.Blueprint("api", __name__, url_prefix=openapi.PREFIX, template_folder=".")
     for route in ROUTES:
         blueprint.add_url_rule(route.rule, route.name, _shim(route, services), methods=[route.method])

@@ -227,13 +227,29 @@ class BoxShape(TypedDict):
 
 
 @with_config(CLOSED)
+class IntervalShape(TypedDict):
+    """Between which numbers the truth probably lies: the answer plus the quantiles of the evaluation's residuals."""
+
+    low: float
+    high: float
+    level: float
+    """The share of the evaluation's residuals inside, such as 0.95."""
+    n: int
+    """How many residuals the evaluation has."""
+
+
+@with_config(CLOSED)
 class PredictionShape(TypedDict):
     """A class with its probabilities, or a number, or a picture, or boxes, or what else the model answered."""
 
     label: NotRequired[str]
     probabilities: NotRequired[dict[str, float | None]]
     """By class; empty where the model gives none."""
+    labels: NotRequired[list[str]]
+    """Several classes at once: those with a probability of at least 0.5, which may be none."""
     value: NotRequired[float | None]
+    interval: NotRequired[IntervalShape]
+    """Of a number, where the run's evaluation has at least 40 residuals."""
     image: NotRequired[ImageShape]
     boxes: NotRequired[list[BoxShape]]
     """Best first: those of at least `confidence` that overlap none better of their class by more than `overlap`."""

@@ -1,4 +1,4 @@
-"""Files of inputs (CSV, Parquet, zip of pictures): checked against a model, then read row by row."""
+"""Files of inputs (CSV, JSON lines, Parquet, zip of pictures): checked against a model, then read row by row."""
 
 import csv
 import zipfile
@@ -18,15 +18,16 @@ from dashboard.errors import BadInput
 from dashboard.inference.cards import ModelCard
 from dashboard.inference.images import open_image
 from dashboard.inference.inputs import decode_input
+from dashboard.inference.json_lines import LINE, count_lines, read_lines
 
-Format = Literal["csv", "parquet", "zip"]
+Format = Literal["csv", "jsonl", "parquet", "zip"]
 
 MOST_ROWS = 200_000
 MOST_PICTURES = 2_000
 PICTURE_BYTES = 20 * 2**20
 ZIP_BYTES = 1024 * 2**20
 _CHECKED = 200
-_ACCEPTED = "a CSV file in UTF-8 with a header line, a Parquet file, or a zip of pictures"
+_ACCEPTED = "a CSV file in UTF-8 with a header line, JSON lines, a Parquet file, or a zip of pictures"
 _BROKEN = (
     pa.ArrowException,
     zipfile.BadZipFile,
@@ -67,7 +68,11 @@ def inspect(path: Path, card: ModelCard) -> BatchFile:
     _check_kind(card, kind)
     if not rows:
         raise BadInput(f"The file holds no {'picture' if kind == 'zip' else 'row'}; at least one is needed.")
-    unused = () if kind == "zip" else tuple(name for name in columns if name not in _mapping(card, columns).values())
+    unused = (
+        ()
+        if kind == "zip" or columns == LINE
+        else tuple(name for name in columns if name not in _mapping(card, columns).values())
+    )
     with reading(kind):
         for position, item in enumerate(islice(items(path, kind, card), _CHECKED if kind != "zip" else 0), 1):
             _check_row(card, item, position)
@@ -84,7 +89,7 @@ def file_format(path: Path) -> Format:
         return "zip"
     if b"\0" in start or start[:3] in (b"\xff\xd8\xff", b"\x89PN", b"GIF", b"%PD", b"\x1f\x8b\x08"):
         raise BadInput(f"The file begins with the bytes {start[:8].hex(' ')}; accepted is {_ACCEPTED}.")
-    return "csv"
+    return "jsonl" if start.lstrip(b"\xef\xbb\xbf \r\n\t")[:1] in (b"{", b"[") else "csv"
 
 
 @contextmanager
@@ -98,7 +103,9 @@ def reading(kind: Format) -> Iterator[None]:
 
 def _check_kind(card: ModelCard, kind: Format) -> None:
     if (kind == "zip") != (card.kind == "image"):
-        wanted = "a zip of pictures" if card.kind == "image" else f"a CSV or Parquet file with {_wanted(card)}"
+        wanted = (
+            "a zip of pictures" if card.kind == "image" else f"a CSV, JSON lines or Parquet file with {_wanted(card)}"
+        )
         raise BadInput(f"{card.name} takes {wanted}; this is a {kind} file.")
 
 
@@ -139,6 +146,8 @@ def _count(path: Path, kind: Format) -> tuple[int, tuple[str, ...], int]:
     if kind == "parquet":
         with pq.ParquetFile(path) as table:
             rows, columns = table.metadata.num_rows, tuple(table.schema_arrow.names)
+    elif kind == "jsonl":
+        rows, columns = count_lines(path)
     else:
         with _csv(path) as reader:
             columns = tuple(next(reader, []))
@@ -161,11 +170,14 @@ def items(path: Path, kind: Format, card: ModelCard) -> Iterator[Item]:
     if kind == "zip":
         yield from _zipped(path)
         return
-    rows = _csv_rows(path) if kind == "csv" else _parquet_rows(path)
+    rows = _csv_rows(path) if kind == "csv" else _parquet_rows(path) if kind == "parquet" else read_lines(path)
     mapping: dict[str, str] | None = None
-    for row in rows:
+    for position, row in enumerate(rows, 1):
+        if not isinstance(row, dict):
+            yield Item(row, {LINE[0]: position})
+            continue
         mapping = mapping or _mapping(card, list(row))
-        given = {name: _cell(row[column]) for name, column in mapping.items()}
+        given = {name: _cell(row.get(column)) for name, column in mapping.items()}
         yield Item(next(iter(given.values())) or "" if card.kind == "text" else given, row)
 
 

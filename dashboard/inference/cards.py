@@ -77,7 +77,7 @@ def model_card(row: RunRow) -> ModelCard:
         version=row.version,
         run_id=row.run_id,
         run_name=row.run_name,
-        task=row.task,
+        task=row.task or ("multilabel" if info.metadata.get("task") == "multilabel" else None),
         kind=kind,
         inputs=_fields(kind, specs if columns else [], tensors, info.input_example),
         classes=_classes(info.metadata),

@@ -16,12 +16,14 @@ from mlflow_runs.errors import ModelUnavailable
 _LABELS = ("label", "prediction", "predictions", "predicted", "class", "output", "output_0")
 _SCORES = ("score_", "proba_", "probability_")
 _RAW_LIMIT = 1000
+_CHOSEN = 0.5
 
 
 @dataclass(frozen=True)
 class Prediction:
     """The answer for one input: a label with probabilities (highest first), a value, a picture (a PNG file), or boxes.
 
+    `labels` are several classes at once (none at all is an answer too), each with a probability of its own.
     Boxes are raw, before any suppression, best first. `raw` is what came out of the model.
     """
 
@@ -31,6 +33,7 @@ class Prediction:
     raw: Any = None
     image: bytes | None = None
     boxes: tuple[Box, ...] | None = None
+    labels: tuple[str, ...] | None = None
 
 
 def predictions(card: ModelCard, outputs: Tensors, facts: Mapping[str, Any], rows: int) -> tuple[Prediction, ...]:
@@ -44,6 +47,8 @@ def predictions(card: ModelCard, outputs: Tensors, facts: Mapping[str, Any], row
     classes = tuple(str(name) for name in facts.get("classes", ())) or card.classes
     if answers_boxes(card, outputs):
         return tuple(Prediction(boxes=boxes) for boxes in raw_boxes(card, outputs, classes))
+    if card.task == "multilabel" and (several := _several(card, outputs, classes)) is not None:
+        return several
     if "probabilities" in outputs:
         return _classified(card, outputs["probabilities"], classes)
     if len(outputs) > 1:
@@ -65,6 +70,24 @@ def _from_array(card: ModelCard, array: Array, classes: tuple[str, ...]) -> tupl
     if array.ndim == 2 and (classes or card.task == "classification") and len(classes) in (0, flat.shape[1]):
         return _classified(card, flat, classes)
     return tuple(Prediction(raw=_trim(row)) for row in array)
+
+
+def _several(card: ModelCard, outputs: Tensors, classes: tuple[str, ...]) -> tuple[Prediction, ...] | None:
+    """Several labels per row from one column of scores, logits or 0 and 1 per class; None for anything else."""
+    array = outputs.get("probabilities", next(iter(outputs.values())) if len(outputs) == 1 else np.empty(0))
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        return None
+    _check(card, array)
+    exact = array.astype(np.float64)
+    shares = exact if exact.min(initial=0) >= 0 and exact.max(initial=0) <= 1 else 1 / (1 + np.exp(-exact))
+    names = classes if len(classes) == array.shape[1] else tuple(str(n) for n in range(array.shape[1]))
+    return tuple(_labelled(row, names) for row in shares)
+
+
+def _labelled(row: Array, names: Sequence[str]) -> Prediction:
+    ranked = {names[index]: float(row[index]) for index in np.argsort(-row, kind="stable")}
+    chosen = tuple(name for name, share in ranked.items() if share >= _CHOSEN)
+    return Prediction(labels=chosen, probabilities=ranked, raw=_trim(row))
 
 
 def _pictures(card: ModelCard, array: Array) -> tuple[Prediction, ...]:

@@ -14,6 +14,7 @@ from dashboard.metrics.tables import source
 from dashboard.reports.inputs import Given, data_uri, evaluation_of, input_columns, read_input, tables_of
 from dashboard.reports.inputs import InferenceQuery as InferenceQuery
 from dashboard.reports.picture import Picture, answered_picture
+from dashboard.reports.residual_interval import Interval, interval_of
 from dashboard.reports.row_pages import subject_of
 from dashboard.reports.unknown import Unknown, unknown_of
 from dashboard.services import Services
@@ -58,6 +59,7 @@ class InferenceAnswer:
     number: float | None = None
     unknown: Unknown = Unknown()
     picture: Picture | None = None
+    interval: Interval | None = None
 
 
 def inference_form(services: Services, query: InferenceQuery) -> InferenceForm:
@@ -96,10 +98,10 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     truth = _truth(services, query.run, given.row) if given.row else given.truth
     number = float(truth) if isinstance(truth, int | float) and not isinstance(truth, bool) else None
     row = int(query.row) if given.row else None
-    picture = answered_picture(services, answer.predictions[0], given.value)
-    return InferenceAnswer(
-        answer, given.source, row, None if truth is None else class_name(truth), number, unknown, picture
-    )
+    said = answer.predictions[0]
+    picture, interval = answered_picture(services, said, given.value), interval_of(services, query.run, said)
+    told = None if truth is None else class_name(truth)
+    return InferenceAnswer(answer, given.source, row, told, number, unknown, picture, interval)
 
 
 def class_name(value: Any) -> str:

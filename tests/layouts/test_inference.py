@@ -11,6 +11,7 @@ from dashboard.inference.client import Answer
 from dashboard.inference.outputs import Prediction
 from dashboard.reports.examples import ExampleLink
 from dashboard.reports.inference import FormField, InferenceAnswer, InferenceForm, InferenceQuery
+from dashboard.reports.residual_interval import Interval
 from layouts import batch, inference, prediction
 
 HOSTILE = "<img src=x onerror=alert(1)>"
@@ -91,8 +92,8 @@ def test_an_example_is_a_link_to_its_row_and_drops_other_inputs():
     assert "1.000, said 2.457" in text(tree)
     assert HOSTILE in text(tree)
     assert inference.render_examples({}, InferenceQuery()) is None
-    pictured = inference.render_examples({"wrong": (ExampleLink("flag", "f", "", "data:image/png;base64,x", "7", "1"),)},
-                                         InferenceQuery(run="r1"))  # fmt: skip
+    flagged = ExampleLink("flag", "f", "", "data:image/png;base64,x", "7", "1")
+    pictured = inference.render_examples({"wrong": (flagged,)}, InferenceQuery(run="r1"))
     assert parts_of(pictured, "Img")[0].src == "data:image/png;base64,x"
     assert parts_of(pictured, "A")[0].href == "/inference?run=r1&flag=f"
 
@@ -156,3 +157,16 @@ def test_a_file_tells_what_is_not_used():
     assert "Not used by the model, kept in the result: id." in shown
     assert "no pictures: 2 files" in shown
     assert batch.progress(3, 0) == ("3", "1", "3 of 0")
+
+
+def test_several_labels_and_none_are_said():
+    for labels, said in ((("cat", "dog"), "cat, dog"), ((), "none of the labels")):
+        found = InferenceAnswer(answer(Prediction(labels=labels, probabilities={"cat": 0.9, "dog": 0.6})), "your text")
+        assert said in text(prediction.render(found))
+
+
+def test_a_number_has_its_interval_with_the_rows_behind_it():
+    found = InferenceAnswer(answer(Prediction(value=10.0)), "row 1", interval=Interval(8.5, 12.25, 442))
+    shown = text(prediction.render(found))
+    assert "8.500 to 12.250" in shown or "8.500 to 12.2" in shown
+    assert "95% of the evaluation's 442 residuals" in shown

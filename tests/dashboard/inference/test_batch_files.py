@@ -138,5 +138,5 @@ def test_zip_bombs_are_refused_by_their_sizes(tmp_path, monkeypatch):
 def test_the_kind_of_file_must_be_the_models(tmp_path):
     with pytest.raises(BadInput, match="takes a zip of pictures; this is a csv file"):
         inspect(written(tmp_path, "age\n1\n"), PICTURE)
-    with pytest.raises(BadInput, match="CSV or Parquet file with the columns age, town; this is a zip"):
+    with pytest.raises(BadInput, match="CSV, JSON lines or Parquet file with the columns age, town; this is a zip"):
         inspect(zipped(tmp_path, {"a.png": png()}), TABLE)

@@ -1,5 +1,7 @@
 """Raw outputs become predictions; checked against SciPy."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -77,3 +79,23 @@ def test_not_a_number_is_an_error(garbage):
 def test_a_wrong_number_of_answers_is_an_error(garbage):
     with pytest.raises(ModelUnavailable, match="should be 2"):
         predictions(card(), {"y": np.asarray(garbage)}, {}, 2)
+
+
+@given(LOGITS)
+def test_several_labels_have_probabilities_of_their_own(logits):
+    names = [f"c{n}" for n in range(logits.shape[1])]
+    many = replace(card(metadata={"classes": names}), task="multilabel")
+    bounded = logits.min() >= 0 and logits.max() <= 1
+    expected = logits.astype(float) if bounded else expit(logits.astype(float))
+    for prediction, row in zip(predictions(many, {"output": logits}, {}, len(logits)), expected, strict=True):
+        assert set(prediction.labels) == {name for name, share in zip(names, row, strict=True) if share >= 0.5}
+        np.testing.assert_allclose([prediction.probabilities[name] for name in names], row, rtol=1e-12)
+        assert prediction.label is None
+
+
+def test_zeros_and_ones_are_labels_and_none_is_an_answer():
+    many = replace(card(metadata={"classes": ["a", "b"]}), task="multilabel")
+    found = predictions(many, {"output": np.array([[0, 1], [0, 0], [1, 1]])}, {}, 3)
+    assert [item.labels for item in found] == [("b",), (), ("a", "b")]
+    texts = predictions(many, {"output": np.array([["a|b"]], dtype=object)}, {}, 1)
+    assert texts[0].label == "a|b"
