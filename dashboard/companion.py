@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from typing import IO
 
 from dashboard import processes
-from dashboard.parts import product_parts
+from dashboard.parts import environment_parts, product_parts, tell_engines
 from dashboard.settings import Settings
 from dashboard.supervisor import Supervisor, clear_predecessor, say, wants_demo
 
@@ -62,7 +62,8 @@ def main() -> None:
     with wait_for_folder(settings):
         clear_predecessor(settings.folder("run") / "supervisor.json")
         parts = [part for part in product_parts(settings, wants_demo(settings)) if part.name != "web"]
-        Supervisor(settings, parts, say).run()
+        tell_engines(settings, parts)
+        Supervisor(settings, parts, say, on_demand=lambda: environment_parts(settings)).run()
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """The parts of the product as the supervisor sees them: what to start, when to start again, their logs."""
 
+import json
 import os
 import re
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -70,6 +71,14 @@ def engine_parts(settings: Settings) -> tuple[Part, ...]:
         Part(name, (*command, name, device), share, after_store=True)
         for name, device in zip(engine_names(listed), listed, strict=True)
     )
+
+
+def tell_engines(settings: Settings, parts: Sequence[Part]) -> None:
+    """Write down which engines run, for those who ask them."""
+    names = [part.name for part in parts if part.name.startswith("engine")]
+    draft = settings.folder("run") / "engines.tmp"
+    draft.write_text(json.dumps(names))
+    draft.replace(draft.with_suffix(".json"))
 
 
 def environment_parts(settings: Settings) -> tuple[Part, ...]:

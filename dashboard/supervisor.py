@@ -24,6 +24,7 @@ from dashboard.parts import (
     environment_parts,
     part_environment,
     product_parts,
+    tell_engines,
 )
 from dashboard.preflight import CannotStart, address, answers, check_port, store_counts, store_ready
 from dashboard.settings import Settings
@@ -228,8 +229,7 @@ def start(settings: Settings, development: bool) -> None:
         clear_predecessor(folder / "supervisor.json")
         check_port(settings)
         parts = product_parts(settings, wants_demo(settings), development)
-        engines = [part.name for part in parts if part.name.startswith("engine")]
-        (folder / "engines.json").write_text(json.dumps(engines))
+        tell_engines(settings, parts)
         Supervisor(settings, parts, say, on_demand=lambda: environment_parts(settings)).run()
 
 
