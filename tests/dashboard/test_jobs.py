@@ -225,6 +225,19 @@ def _kill_web(product: Product, page: Page) -> None:
     assert running.result() == "slow done"
 
 
+def test_a_killed_web_worker_is_replaced_and_no_job_is_lost(page: Page, product: Product, tmp_path: Path) -> None:
+    result = tmp_path / "note"
+    running = page.begin(f"tidy {result}")
+    wait_for(result.exists, 20)
+    workers = Path(f"/proc/{product.web.pid}/task/{product.web.pid}/children").read_text().split()
+    os.kill(int(workers[0]), signal.SIGKILL)
+    wait_for(lambda: not alive(int(workers[0])) and product.get("/health") == b"OK", 20)
+    assert running.job and result.read_text() == "working"
+    running.cancel()
+    wait_for(lambda: result.read_text() == "let go", 20)
+    assert page.result("add 1")["sum"] == 2
+
+
 def test_stopping_the_server_stops_its_jobs(own: Callable[..., Product], tmp_path: Path) -> None:
     product = own()
     Page(product).begin(f"family {tmp_path / 'pids'}")
