@@ -32,7 +32,7 @@ PAGES = (
         serving.QUESTION,
         serving.build,
         serving_wires.register,
-        editor_jobs=(serving.Ids.NEEDS,),
+        editor_jobs=(serving.Ids.RESULT, serving.Ids.NEEDS),
     ),
 )
 SHELL = Shell(shell.build, shell_wires.register, shell.notice, shell.Ids.NOTICES, embedded.build)

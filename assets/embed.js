@@ -72,10 +72,14 @@
     /* a link that leads out of the panel is plain text here */
     function tame(node) {
       node.querySelectorAll("a[href]").forEach((link) => { if (!inScope(link)) link.removeAttribute("href"); });
+      /* pictures are fetched without headers: the token goes into their address */
+      node.querySelectorAll("img[src*='/pictures/']:not([src*='token='])").forEach((image) => {
+        image.src = image.getAttribute("src") + "?token=" + encodeURIComponent(token);
+      });
       if (!free.has("text")) node.querySelectorAll(".prediction-form").forEach((form) => { form.inert = true; });
     }
     tame(page);
-    new MutationObserver(() => tame(page)).observe(page, { subtree: true, childList: true, attributes: true, attributeFilter: ["href"] });
+    new MutationObserver(() => tame(page)).observe(page, { subtree: true, childList: true, attributes: true, attributeFilter: ["href", "src"] });
     document.addEventListener("click", (event) => {
       const link = event.target.closest && event.target.closest("a[href]");
       if (!link || !page.contains(link)) return;

@@ -15,6 +15,7 @@ from dashboard.errors import NotAllowed, StateUnavailable
 
 HEADER = "X-Vitrine-Embed"
 PAGE = "embed.page"
+_IN_ADDRESS = (PAGE, "pictures")  # because a frame's page and the pictures in it are fetched without headers
 _PLACE = "vitrine_embed"
 _RUN = re.compile(r"[0-9a-f]{32}")
 _DEEPEST = 12
@@ -40,7 +41,8 @@ def guest(links: EmbedLinks) -> Callable[[], User | flask.Response | None]:
 
     def known() -> User | flask.Response | None:
         page = flask.request.endpoint == PAGE
-        token = flask.request.args.get("token", "") if page else flask.request.headers.get(HEADER, "")
+        in_address = flask.request.args.get("token", "") if flask.request.endpoint in _IN_ADDRESS else ""
+        token = in_address or flask.request.headers.get(HEADER, "")
         if not (token or page):
             return None
         try:

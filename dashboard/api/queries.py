@@ -114,4 +114,6 @@ def _accepted(schema: dict[str, Any]) -> str:
         return " or ".join(map(str, schema["enum"]))
     if schema["type"] == "integer":
         return f"a whole number from {schema['minimum']:,} to {schema['maximum']:,}"
+    if schema["type"] == "number":
+        return f"a number from {schema['minimum']:g} to {schema['maximum']:g}"
     return f"text of at most {schema['maxLength']} characters"

@@ -1,5 +1,6 @@
 """The OpenAPI document is valid, and real answers are what it says."""
 
+import contextlib
 import os
 import re
 import shutil
@@ -7,9 +8,13 @@ import subprocess
 import sys
 from io import BytesIO
 
+import hypothesis
 import pytest
+import schemathesis
+from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
+from schemathesis.generation import GenerationMode
 
 from tests.conftest import CHECKOUT, answer, free_port, wait_for
 from tests.dashboard.api.conftest import part
@@ -144,3 +149,41 @@ def test_the_examples_run(api, address, name, language):
             [*runners[language], example], env=env, cwd=api.folder, capture_output=True, text=True, timeout=60
         )
         assert done.returncode == 0 and done.stdout.strip() and '"error"' not in done.stdout, done.stdout + done.stderr
+
+
+JOBS = ("discovered", "batch")  # left out below, because they would leave work behind
+QUICK = hypothesis.settings(
+    max_examples=8, derandomize=True, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+)
+
+
+def test_what_the_document_allows_and_what_it_forbids_is_answered_as_it_says(api):
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", api.client.application)
+    operations = [found.ok() for found in schema.get_all_operations()]
+    asked = [operation for operation in operations if not any(word in operation.path for word in JOBS)]
+    assert len(asked) >= 9
+    statuses = set()
+    for operation in asked:
+        for mode in (GenerationMode.POSITIVE, GenerationMode.NEGATIVE):
+            statuses |= statuses_of(operation, mode, sorted(api.runs.values()))
+    assert 500 not in statuses
+    assert {200, 400, 404} <= statuses
+
+
+def statuses_of(operation, mode, runs):
+    """The statuses of an operation's answers, each documented and of the documented shape."""
+    names = ("status_code_conformance", "content_type_conformance", "response_schema_conformance")
+    checks, statuses = [schemathesis.checks.CHECKS.get_one(name) for name in names], set()
+
+    @QUICK
+    @hypothesis.given(case=operation.as_strategy(generation_mode=mode), run=st.none() | st.sampled_from(runs))
+    def ask(case, run):
+        if run and "run_id" in (case.path_parameters or {}):
+            case.path_parameters["run_id"] = run
+        response = case.call()
+        statuses.add(response.status_code)
+        case.validate_response(response, checks=checks)
+
+    with contextlib.suppress(hypothesis.errors.Unsatisfiable):  # because some operations forbid nothing
+        ask()
+    return statuses
