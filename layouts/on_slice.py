@@ -6,7 +6,6 @@ from typing import Any
 
 from dash import dcc, html
 
-from dashboard.reports.inputs import InferenceQuery
 from dashboard.reports.on_slice import LIMITS, MOST_VERSIONS, OnSliceChoice, OnSliceQuery, OnSliceReport
 from dashboard.reports.slice_runs import Dispute, Score, model_name
 from layouts import formats, page, parts, run_picker
@@ -166,8 +165,8 @@ def _disputes(report: OnSliceReport, query: OnSliceQuery) -> list[Any]:
 
 
 def _dispute(item: Dispute, query: OnSliceQuery) -> list[Any]:
-    link = view_link(PATH, InferenceQuery(query.run), str(item.row), row=str(item.row))
+    link = view_link(PATH, query, str(item.row), row=str(item.row))
     image = html.Img(src=item.image, alt=f"picture of row {item.row}", className="thumb") if item.image else None
-    shown = html.Td(image or item.title, className="cell-text", title=item.title)
+    shown = html.Td(image if item.image else item.title, className="cell-text", title=item.title)
     said = [html.Span(text, className="" if text == item.label else "said-wrong") for text in item.said]
     return [link, shown, item.label, *said]

@@ -37,11 +37,12 @@ Progress = Callable[[int, int, str], None]
 class OnSliceQuery:
     """The Inference page's URL as far as a run over a slice depends on it.
 
-    `over` are run ids separated by commas (the first is the baseline), `on` a slice's name, `where` a filter,
-    `limit` the most rows.
+    `row` is the input shown above, `over` are run ids separated by commas (the first is the baseline), `on` a slice's
+    name, `where` a filter, `limit` the most rows.
     """
 
     run: str = ""
+    row: str = ""
     over: str = ""
     on: str = ""
     where: str = ""

@@ -165,7 +165,7 @@ def _dispute(evaluation: Evaluation, number: int, row: Row, said: Sequence[str])
     roles = evaluation.roles
     image = str(row.get(roles.image or "") or "")
     shown = [roles.text] if roles.text else [name for name in (roles.id, *roles.features) if name][:3]
-    title = ", ".join(str(row.get(name)) for name in shown)[:160]
+    title = ", ".join(_text(row.get(name)) for name in shown)[:160]
     return Dispute(
         number, title, image if image.startswith("data:image/") else "", _text(row[roles.label or ""]), tuple(said)
     )
