@@ -78,8 +78,7 @@ def _bar(report: SearchReport, query: DetectionQuery, k: int, n: int, tallest: i
     link = view_link(PATH, query, [html.Span(fill, className="object-bar"), str(k)], least=k, most=k, row="")
     if k == 0:  # because 0 as the largest number means no limit
         link = html.Span([html.Span(fill, className="object-bar"), str(k)])
-    for name, value in (("title", what), ("aria-label", what)):
-        setattr(link, name, value)
+    link.title = what
     setattr(link, "data-chosen", "true" if report.least <= k <= report.most else "false")
     return link
 

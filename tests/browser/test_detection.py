@@ -51,7 +51,7 @@ def test_search_step_slide_and_link(open_page, demo):
     expect(page.locator(".object-position")).to_contain_text("2 of")
     expect(host).not_to_have_attribute("data-scene", before)
     scene = host.evaluate("(host) => JSON.parse(host.dataset.scene)")
-    assert any(box[0] == "3" for box in scene["truth"]) and len(scene["found"]) == 100
+    assert any(box[0] == "3" for box in scene["truth"]) and 0 < len(scene["found"]) <= 100
     expect(page.locator('[data-pane="truth"] .object-box')).to_have_count(len(scene["truth"]))
     expect(page.locator("#inference-answer .answer")).to_contain_text("object")
 
@@ -74,7 +74,7 @@ def test_search_step_slide_and_link(open_page, demo):
 def test_a_count_of_errors_opens_its_boxes_and_a_box_its_picture(open_page, demo):
     run = newest(demo, "digit-spotter")["run_id"]
     figures = get(demo, f"/api/v1/runs/{run}/performance")
-    page = open_page(f"/performance?run={run}&confidence=0.1&outcome=missed")
+    page = open_page(f"/performance?run={run}&confidence=0.9&outcome=missed")
     expect(page.locator("#performance-body .headline")).to_have_text(f"{figures['overall']['map']['value']:.3f}")
     card = page.locator(".box-card").first
     expect(card).to_be_visible()
@@ -85,8 +85,8 @@ def test_a_count_of_errors_opens_its_boxes_and_a_box_its_picture(open_page, demo
 
 def test_the_api_answers_the_best_box_that_was_recorded(demo):
     run = newest(demo, "digit-spotter")["run_id"]
-    page = get(demo, f"/api/v1/runs/{run}/data?limit=4")
-    rows = [row for row in page["rows"] if row["predicted_boxes"]]
+    page = get(demo, f"/api/v1/runs/{run}/data?limit=30")
+    rows = [row for row in page["rows"] if row["predicted_boxes"]][:3]
     files = [("images", base64.b64decode(row["image"].partition(",")[2])) for row in rows]
     url = f"{demo.base_url}/api/v1/runs/{run}/predict?confidence=0.05&overlap=0.5"
     answers = requests.post(url, files=files, timeout=60).json()["predictions"]
