@@ -145,6 +145,8 @@ class BackOffice:
                 return {"evaluation": evaluation_text(self._reader.read(run_id))}
             case "artifact":
                 return {"path": str(self._reader.artifact(run_id, str(request["path"])))}
+            case "files":
+                return {"files": self._reader.files(run_id, str(request["folder"]))}
             case "flags":
                 self._flags.nudge.set()
                 return {"ok": True}

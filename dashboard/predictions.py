@@ -43,6 +43,11 @@ class Predictions:
         """A local file with one artifact of the run, such as an image; raises as `evaluation` does."""
         return Path(str(self._ask({"op": "artifact", "run_id": run_id, "path": path})["path"]))
 
+    def files(self, run_id: str, folder: str) -> list[str]:
+        """The paths of the run's artifacts below a folder; raises as `evaluation` does."""
+        answer = self._ask({"op": "files", "run_id": run_id, "folder": folder}, timeout=5.0)
+        return [str(path) for path in answer["files"]]
+
     def refresh(self, run_id: str | None = None) -> None:
         """Have the store (and one run's artifacts) looked at again, soon."""
         self._ask({"op": "refresh", "run_id": run_id})

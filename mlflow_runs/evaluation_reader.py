@@ -112,6 +112,12 @@ class EvaluationReader:
             self._kept.popitem(last=False)
         return kept
 
+    def files(self, run_id: str, folder: str) -> list[str]:
+        """The paths of the run's artifacts below a folder; raises RunNotFound or StoreUnavailable."""
+        self._index.run(run_id)
+        with self._artifacts(run_id) as source:
+            return [file.path for file in source.files() if file.path.startswith(f"{folder}/")]
+
     def _read(self, run_id: str, tables: Tables) -> Evaluation:
         with self._lock_of(run_id):
             row = self._index.run(run_id)

@@ -1,21 +1,26 @@
-"""Examples to try on a run's model: rows of its evaluation by outcome."""
+"""Examples to try on a run's model: rows of its evaluation by outcome, flagged inputs, files that the run logged."""
 
 import json
+from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import PurePosixPath
 from typing import Any
 
 from dashboard.cache import cache_key
+from dashboard.errors import BadInput
 from dashboard.flags import Flag, FlagFilter
 from dashboard.inference.cards import ModelCard, model_card
 from dashboard.metrics.examples import Example, find_examples
-from dashboard.reports.inputs import InferenceQuery, data_uri, evaluation_of, input_columns, tables_of
+from dashboard.reports.inputs import FOLDER, InferenceQuery, data_uri, evaluation_of, input_columns, tables_of
 from dashboard.reports.row_pages import subject_of
 from dashboard.reports.selection import condition_of, selection_of, slices_of
 from dashboard.services import Services
+from mlflow_runs.errors import DashboardError
 from mlflow_runs.records import Evaluation
 
 _THUMB = 96
 _FLAGGED = 8
+_PICTURES = (".png", ".jpg", ".jpeg", ".gif", ".bmp", ".tif", ".tiff", ".webp")
 
 
 @dataclass(frozen=True)
@@ -48,12 +53,12 @@ Examples = dict[str, tuple[ExampleLink, ...]]
 
 
 def inference_examples(services: Services, query: InferenceQuery) -> Examples:
-    """What there is to try, by kind: rows of the evaluation ("correct", "wrong", ...), "flagged" inputs."""
+    """What there is to try, by kind: rows of the evaluation ("correct", "wrong", ...), "flagged" inputs, "logged"."""
     run = services.runs.run(query.run)
     if run.model_info is None:
         return {}
     card = model_card(run)
-    return {**_rows(services, card, query), **_flagged(services, card)}
+    return {**_rows(services, card, query), **_flagged(services, card), **_logged(services, card, run.end_time)}
 
 
 def example_slices(services: Services, run_id: str) -> list[str]:
@@ -95,6 +100,38 @@ def _flag_link(services: Services, flag: Flag) -> ExampleLink:
     words = ", ".join(f"{k} {v}" for k, v in list(given.items())[:3]) if isinstance(given, dict) else str(given)
     image = data_uri(services.flags.picture(flag.id), _THUMB) if flag.picture else None
     return ExampleLink("flag", flag.id, words[:160], image, corrected, said if flag.corrected else "")
+
+
+def _logged(services: Services, card: ModelCard, ended: float | None) -> Examples:
+    """Files that the run logged below examples/, looked for once a run; none while the back office is away."""
+    key = cache_key("logged examples", 1, card.run_id, (card.model_id, ended))
+    with suppress(DashboardError):
+        return services.cache.compute(key, lambda: _logged_files(services, card)).value
+    return {}
+
+
+def _logged_files(services: Services, card: ModelCard) -> Examples:
+    paths = [p for p in services.predictions.files(card.run_id, FOLDER) if _fits(card, p)][:_FLAGGED]
+    links = [link for path in paths for link in _file_links(services, card, path)]
+    return {"logged": tuple(links[:_FLAGGED])} if links else {}
+
+
+def _fits(card: ModelCard, path: str) -> bool:
+    suffix = PurePosixPath(path).suffix.lower()
+    return suffix in _PICTURES if card.kind == "image" else suffix in (".csv", ".json", ".txt")
+
+
+def _file_links(services: Services, card: ModelCard, path: str) -> list[ExampleLink]:
+    """One link per file; of a CSV file one per line, at most four."""
+    name, data = path.partition("/")[2], services.predictions.artifact(card.run_id, path).read_bytes()
+    if card.kind == "image":
+        with suppress(BadInput):
+            return [ExampleLink("file", path, "", data_uri(data, _THUMB), name, name)]
+        return []
+    if path.endswith(".csv"):
+        lines = min(4, max(0, len(data.decode("utf-8-sig", "replace").splitlines()) - 1))
+        return [ExampleLink("file", f"{path}:{n}", f"{name}, line {n}", None, "", "") for n in range(lines)]
+    return [ExampleLink("file", path, data.decode("utf-8", "replace")[:160], None, name, name)]
 
 
 def _examples(services: Services, card: ModelCard, evaluation: Evaluation, where: str) -> Examples:

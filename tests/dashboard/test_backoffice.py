@@ -113,6 +113,8 @@ def test_a_new_run_is_read_by_itself_and_broken_ones_are_named(office: Office) -
     for path in ("../../secret", "/etc/passwd"):
         with pytest.raises(DataMissing, match="not a path"):
             office.predictions.artifact(run, path)
+    office.client.log_text(run, "a text", "examples/deep/one.txt")
+    assert office.predictions.files(run, "examples") == ["examples/deep/one.txt"]
     with pytest.raises(ArtifactUnreadable, match=r"'missing\.png' of run 'new' is not there"):
         office.predictions.artifact(run, "missing.png")
     with pytest.raises(RunNotFound):

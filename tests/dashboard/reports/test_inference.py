@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -208,6 +209,42 @@ def test_examples_are_computed_once_and_pictures_become_thumbnails(services):
 
 def test_rows_that_are_no_input_of_the_model_give_no_examples(services):
     assert inference_examples(services, InferenceQuery("other")) == {}
+
+
+class Artifacts(Predictions):
+    """The door to evaluations, with a folder in the place of the back office's artifacts."""
+
+    def files(self, run_id, folder):
+        """The files in the folder."""
+        return sorted(f"{folder}/{path.name}" for path in (self._folder.parent / folder).iterdir())
+
+    def artifact(self, run_id, path):
+        """One of them."""
+        return self._folder.parent / path
+
+
+def test_files_that_the_run_logged_are_examples(services):
+    folder = services.settings.data_dir / "examples"
+    folder.mkdir()
+    (folder / "cat.png").write_bytes(png(7))
+    (folder / "broken.png").write_bytes(b"no picture")
+    (folder / "note.txt").write_text("hello world")
+    (folder / "rows.csv").write_text("town,size,words\nRome,3,first\nOslo,4,second\n")
+    logged = replace(services, predictions=Artifacts(services.runs, services.settings.data_dir))
+    found = {run: inference_examples(logged, InferenceQuery(run))["logged"] for run in ("image", "text", "table")}
+    assert [link.value for link in found["image"]] == ["examples/cat.png"]
+    assert [link.value for link in found["text"]] == ["examples/note.txt", "examples/rows.csv:0", "examples/rows.csv:1"]
+    for run, file, value in (
+        ("image", "examples/cat.png", png(7)),
+        ("text", "examples/note.txt", "hello world"),
+        ("text", "examples/rows.csv:1", "second"),
+        ("table", "examples/rows.csv:0", {"town": "Rome", "size": "3"}),
+    ):
+        card = model_card(services.runs.run(run))
+        assert read_input(logged, card, InferenceQuery(run, file=file)).value == value
+    for wrong in ("models/x", "examples/rows.csv:9", "examples/rows.csv"):
+        with pytest.raises(BadQuery):
+            read_input(logged, card, InferenceQuery("table", file=wrong))
 
 
 def test_the_least_certain_row_comes_from_the_scores(services):
