@@ -137,6 +137,7 @@
         const away = error instanceof TypeError || error instanceof SyntaxError;
         this.status.textContent = away ? "The server does not answer; move a slider to try again." : error.message;
         this.status.classList.add("problem");
+        if (!this.picture()) window.setTimeout(() => { if (panel === this && !this.picture()) this.draw(); }, 3000);
       }
     }
     async place(blob) {
