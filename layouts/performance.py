@@ -115,7 +115,7 @@ def _overall(report: PerformanceReport, query: PerformanceQuery) -> html.Section
 
 def _provenance(report: PerformanceReport) -> str:
     if report.source == "figures":
-        return f"Figures that the run logged in {report.artifact}; it holds no predictions to compute intervals from."
+        return " ".join([f"Figures that the run logged in {report.artifact}.", *report.notes])
     pieces = [f"Computed from {formats.plural(report.n, 'row')} of {report.artifact}"]
     if report.n_unlabelled:
         pieces.append(f"{formats.plural(report.n_unlabelled, 'row')} without label or prediction left out")

@@ -141,7 +141,11 @@ def _from_figures(run: RunRow, evaluation: Evaluation, min_rows: int) -> Perform
         slices=found.slices,
         logged=(),
         problems=evaluation.problems,
-        notes=("Filters and slices need predictions; this run carries figures only.",),
+        notes=(
+            "Filters and slices need predictions; this run carries figures only."
+            if evaluation.table is None
+            else "Its predictions have no column recognised as label or as prediction: name it on the Data page.",
+        ),
     )
 
 

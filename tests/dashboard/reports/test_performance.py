@@ -6,13 +6,17 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from sklearn.metrics import precision_recall_fscore_support
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from dashboard.errors import BadQuery
+from dashboard.reports.contrast import ContrastQuery, contrast_report
+from dashboard.reports.curves import CurvesQuery, curves_report
 from dashboard.reports.performance import PerformanceQuery, error_rows, performance_report
 from mlflow_runs.errors import ArtifactUnreadable, DataMissing, RunNotFound
 from mlflow_runs.records import Evaluation, Figures, Problem, Roles
 from tests.dashboard.reports.conftest import House
+
+HOUSING = Path(__file__).resolve().parents[4] / "shared" / "data" / "california_housing"
 
 
 def texts(n: int = 300, seed: int = 0) -> pd.DataFrame:
@@ -270,3 +274,43 @@ def test_the_runs_own_slices_file_comes_before_the_settings_one(tmp_path: Path, 
     house.add("r2", texts(), **scored(texts()))
     report = performance_report(house, PerformanceQuery(run="r2"))
     assert [row.name for row in report.slices if row.kind == "file"] == ["everywhere"]
+
+
+@pytest.mark.skipif(not HOUSING.exists(), reason="the shared data sets are not here")
+def test_a_real_models_answers_before_and_after_its_data_changed(house: House) -> None:
+    before = pd.read_csv(HOUSING / "california_housing_reference.csv")
+    after = pd.read_csv(HOUSING / "california_housing_analysis.csv")
+    after = after.merge(pd.read_csv(HOUSING / "california_housing_analysis_gt.csv"), on="id")
+    features = ("MedInc", "HouseAge", "AveRooms", "AveBedrms", "Population", "AveOccup", "Latitude", "Longitude")
+    meant = {"label": "clf_target", "prediction": "y_pred", "score": "y_pred_proba", "time": "timestamp"}
+    house.add(
+        "before",
+        before,
+        roles={**meant, "features": features, "positive_class": "1", "classes": ("0", "1")},
+        start_time=1.0,
+    )
+    house.add(
+        "after",
+        after,
+        roles={**meant, "features": features, "positive_class": "1", "classes": ("0", "1")},
+        start_time=1.0,
+    )
+    for name, frame in (("before", before), ("after", after)):
+        report = performance_report(house, PerformanceQuery(run=name, filter="Latitude > 37"))
+        kept = frame[frame.Latitude > 37]
+        want = precision_recall_fscore_support(kept.clf_target, kept.y_pred, zero_division=0)
+        got = [[getattr(row, part).value for row in report.classes] for part in ("precision", "recall", "f1")]
+        np.testing.assert_allclose(got, want[:3], atol=1e-12)
+        curves = curves_report(house, CurvesQuery(run=name))
+        assert curves.scored.auc.value == pytest.approx(roc_auc_score(frame.clf_target, frame.y_pred_proba), abs=1e-4)
+        found = contrast_report(house, ContrastQuery(run=name))
+        assert found is not None
+        assert (found.wrong, found.tested) == ((frame.clf_target != frame.y_pred).sum(), len(features))
+
+
+def test_predictions_without_a_label_are_told_beside_the_figures(house: House) -> None:
+    evaluation = house.add("r1", {"answer": ["a"], "prediction": ["a"]})
+    house.read(replace(evaluation, figures=Figures(overall={"accuracy": 0.5}, artifact="run metrics")))
+    report = performance_report(house, PerformanceQuery(run="r1"))
+    assert report.source == "figures"
+    assert "name it on the Data page" in report.notes[0]
