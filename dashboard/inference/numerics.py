@@ -43,6 +43,13 @@ def tune(loaded: Loaded, device: str, record: Path, bfloat16: bool) -> None:
     """Bring the model into the form recorded for it, or into the best one found now; leaves it plain on any failure."""
     if loaded.module is None or loaded.example is None:
         return
+    with Attempt() as attempt:
+        _tune(loaded, device, record, bfloat16)
+    if attempt.error is not None:
+        loaded.run, loaded.numerics = loaded.plain, ""
+
+
+def _tune(loaded: Loaded, device: str, record: Path, bfloat16: bool) -> None:
     mark = f"{device} torch {torch.__version__} {'bfloat16' if bfloat16 else ''}".strip()
     known = _read(record).get(mark)
     decision = known if known is not None else _decided(loaded, device, bfloat16)
