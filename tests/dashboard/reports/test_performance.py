@@ -245,8 +245,8 @@ def test_no_label_column(house: House) -> None:
 
 
 def test_tasks_without_figures(house: House) -> None:
-    house.add("r1", {"label": ["a"], "prediction": ["a"]}, "detection")
-    with pytest.raises(DataMissing, match="detection task without ready-made figures"):
+    house.add("r1", {"label": ["a"], "prediction": ["a"]}, "image_to_image")
+    with pytest.raises(DataMissing, match="image_to_image task without ready-made figures"):
         performance_report(house, PerformanceQuery(run="r1"))
 
 
