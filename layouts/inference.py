@@ -30,6 +30,7 @@ from layouts.links import Path, view_link
 PATH = Path.INFERENCE
 QUESTION = "What does the model say to this input, and to mine?"
 _TAKES = {"text": "a text", "table": "a row", "image": "a picture", "tensor": "numbers", "other": "any input"}
+_LINE = 60
 _NUMBERS = ("double", "float", "long", "integer", "int")
 _JSON = ("any", "array", "object", "map", "list", "dict", "float64", "float32", "int64", "int32", "uint8")
 
@@ -155,6 +156,8 @@ def _control(item: FormField) -> Any:
         text = value if isinstance(value, str) else "" if value is None else json.dumps(value)
         return dcc.Textarea(id=control_id, value=text, className="form-control mono")
     shown = "" if value is None else str(value)
+    if len(shown) > _LINE or "\n" in shown:
+        return dcc.Textarea(id=control_id, value=shown, className="form-control", rows=3)
     return dcc.Input(id=control_id, value=shown, type="text", className="form-control")
 
 

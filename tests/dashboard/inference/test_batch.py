@@ -187,9 +187,19 @@ def test_every_example_can_be_asked(services, store):
     found = inference_examples(services, InferenceQuery(run))
     assert set(found) == {"wrong"}
     for link in found["wrong"]:
-        assert inference_answer(services, InferenceQuery(run=run, row=str(link.row))).truth == link.label
+        assert inference_answer(services, InferenceQuery(run=run, row=link.value)).truth == link.label
 
 
 def test_a_text_of_ones_own_is_answered_without_a_label(services, store):
     found = inference_answer(services, InferenceQuery(run=store["runs"]["text"], text="draw an axis"))
     assert (found.answer.predictions[0].label, found.truth, found.source) == ("matplotlib", None, "your text")
+
+
+@pytest.mark.parametrize("name", ["bessel", "onnx", "regression", "table"])
+def test_a_model_that_nobody_prepared_has_a_form_whose_own_values_are_answered(services, store, name):
+    run = store["runs"][name]
+    fields = inference_form(services, InferenceQuery(run=run)).fields
+    assert fields
+    values = {item.field.name: json.dumps(item.value) for item in fields}  # as the controls send them
+    found = inference_answer(services, InferenceQuery(run=run, values=json.dumps(values))).answer.predictions[0]
+    assert found.label is not None or found.value is not None or found.raw is not None
