@@ -57,7 +57,7 @@ def part(folder: Path, module: str, *arguments: str) -> Iterator[None]:
         yield
     finally:
         process.terminate()
-        process.wait(15)
+        process.wait(40)
 
 
 @pytest.fixture(scope="session")

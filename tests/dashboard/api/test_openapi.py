@@ -153,7 +153,7 @@ def test_the_examples_run(api, address, name, language):
 
 JOBS = ("discovered", "batch")  # left out below, because they would leave work behind
 QUICK = hypothesis.settings(
-    max_examples=8, derandomize=True, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
+    max_examples=5, derandomize=True, deadline=None, database=None, suppress_health_check=list(hypothesis.HealthCheck)
 )
 
 

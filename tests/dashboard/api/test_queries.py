@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from werkzeug.datastructures import MultiDict
 
-from dashboard.api.queries import MAX_LIMIT, DataPageQuery, FilterQuery, Query, RunsQuery, parse_query
+from dashboard.api.queries import MAX_LIMIT, DataPageQuery, FilterQuery, PredictQuery, Query, RunsQuery, parse_query
 from dashboard.errors import BadQuery
 
 
@@ -44,6 +44,7 @@ def test_a_wrong_limit_is_named_with_what_would_be_accepted(limit):
             "There is no parameter 'limt' here; accepted: limit, offset, search, model, experiment.",
         ),
         (Query, {"x": "1"}, "There is no parameter 'x' here; accepted: none."),
+        (PredictQuery, {"confidence": "1.1"}, "confidence is '1.1'; accepted is a number from 0 to 1."),
         (DataPageQuery, {"order": "up"}, "order is 'up'; accepted is asc or desc."),
         (FilterQuery, {"filter": "x" * 5000}, f"filter is '{'x' * 79}…'; accepted is text of at most 4000 characters."),
     ],
