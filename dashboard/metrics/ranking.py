@@ -8,7 +8,6 @@ from statistics import NormalDist
 import numpy as np
 
 from dashboard.metrics.classification import Floats
-from dashboard.metrics.columns import number, quoted
 from dashboard.metrics.comparison import error_differences, verdict_of
 from dashboard.metrics.estimate import Verdict
 from dashboard.metrics.tables import Tables, source
@@ -69,19 +68,3 @@ def _paired(differences: Floats, z: float, min_rows: int) -> Verdict:
     mean = float(differences.mean()) if n else 0.0
     half = z * float(differences.std(ddof=1)) / sqrt(n) if n > 1 else float("nan")
     return verdict_of(mean, mean - half, mean + half, n, paired=True, higher_is_better=False, min_rows=min_rows)
-
-
-def residual_bounds(tables: Tables, evaluation: Evaluation, min_rows: int) -> tuple[float, float] | None:
-    """The 2.5% and 97.5% quantiles of label - prediction: what 95% of labels lie between, around a prediction.
-
-    None where fewer than `min_rows` rows have both.
-    """
-    label, prediction = evaluation.roles.label, evaluation.roles.prediction
-    if evaluation.table is None or label is None or prediction is None:
-        return None
-    off = f"{number(quoted(label))} - {number(quoted(prediction))}"
-    found = tables.first(
-        f"SELECT count(d) AS n, quantile_cont(d, [0.025, 0.975]) AS q FROM (SELECT {off} AS d"
-        f" FROM {source(evaluation.table)}) WHERE isfinite(d)"
-    )
-    return (float(found["q"][0]), float(found["q"][1])) if found["n"] >= max(min_rows, 2) else None

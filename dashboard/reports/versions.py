@@ -12,10 +12,11 @@ from dashboard.cache import cache_key
 from dashboard.errors import BadInput
 from dashboard.inference.cards import ModelCard, model_card
 from dashboard.inference.outputs import Prediction
-from dashboard.metrics.ranking import Ranking, ranking, residual_bounds
+from dashboard.metrics.ranking import Ranking, ranking
 from dashboard.pictures import Kept, keep
 from dashboard.reports.context import known_columns, membership
 from dashboard.reports.inputs import INPUTS, Given, evaluation_of, read_input, tables_of
+from dashboard.reports.residual_interval import interval_of
 from dashboard.reports.version_choice import VersionsQuery, chosen_versions, in_production, version_name
 from dashboard.services import Services
 from mlflow_runs.errors import DashboardError
@@ -116,8 +117,10 @@ def ask_versions(services: Services, query: VersionsQuery, show: Show) -> Versio
         for row in islice(waiting, _AT_ONCE):
             told(Tile(row, "asking"))
         for finished in as_completed(asked):
-            tiles |= {row.run_id: Tile(row, "asking") for row in islice(waiting, 1)}
-            told(finished.result())
+            done = finished.result()
+            begun = [row for row in islice(waiting, 1) if tiles[row.run_id].state == "waiting"]
+            tiles |= {row.run_id: Tile(row, "asking") for row in begun}
+            told(done)
     report = _marked(tuple(tiles.values()), reference)
     bests, note = _bests(services, query, rows, given)
     report = replace(report, bests=bests, note=note)
@@ -153,16 +156,9 @@ def _said(services: Services, row: RunRow, prediction: Prediction) -> Tile:
         return Tile(row, label=prediction.label, score=prediction.probabilities.get(prediction.label))
     if prediction.value is None:
         return Tile(row, raw=str(prediction.raw)[:400])
-    bounds = _bounds(services, row)
-    low, high = (None, None) if bounds is None else (prediction.value + bounds[0], prediction.value + bounds[1])
+    found = interval_of(services, row.run_id, prediction)
+    low, high = (None, None) if found is None else (found.low, found.high)
     return Tile(row, value=prediction.value, low=low, high=high)
-
-
-def _bounds(services: Services, row: RunRow) -> tuple[float, float] | None:
-    evaluation = evaluation_of(services, row.run_id)
-    if evaluation is None or evaluation.task != "regression":
-        return None
-    return residual_bounds(tables_of(services), evaluation, services.settings.min_rows)
 
 
 def _marked(tiles: tuple[Tile, ...], reference: str) -> VersionsReport:

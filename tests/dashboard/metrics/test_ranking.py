@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from dashboard.metrics.ranking import ranking, residual_bounds
+from dashboard.metrics.ranking import ranking
 from dashboard.metrics.tables import Tables
 from tests.dashboard.metrics.evaluations import evaluation_of
 
@@ -80,11 +80,3 @@ def test_regressions_are_compared_by_squared_error(tmp_path, tables):
     ]
     found = ranking(tables, made, "true", 30)
     assert (found.best, found.named) == (1, True)
-
-
-def test_residual_bounds_are_numpys_quantiles(tmp_path, tables):
-    draw = np.random.default_rng(2)
-    label, prediction = draw.normal(size=(2, N))
-    made = evaluation_of(tmp_path, {"label": label, "prediction": prediction}, "regression")
-    assert residual_bounds(tables, made, 30) == pytest.approx(tuple(np.quantile(label - prediction, [0.025, 0.975])))
-    assert residual_bounds(tables, made, N + 1) is None
