@@ -69,29 +69,32 @@ def _register_needs(app: dash.Dash, services: Services) -> None:
         Output(Ids.NEEDS, "children"),
         Output(Ids.BUILD, "hidden"),
         Output(Ids.REMOVE, "hidden"),
+        Output(Ids.BUILD_ASK, "hidden"),
         Input(Ids.QUERY, "data"),
     )
-    def show_needs(params: Params) -> tuple[Any, bool, bool]:
+    def show_needs(params: Params) -> tuple[Any, bool, bool, bool]:
         query = from_params(ServingQuery, params or {})
         if not query.run:
-            return picker_layout.waiting(services.runs.state()), True, True
+            return picker_layout.waiting(services.runs.state()), True, True, True
         return needs_shown(model_needs(services, query.run))
 
     @app.callback(
         Output(Ids.NEEDS, "children", allow_duplicate=True),
         Output(Ids.BUILD, "hidden", allow_duplicate=True),
         Output(Ids.REMOVE, "hidden", allow_duplicate=True),
+        Output(Ids.BUILD_ASK, "hidden", allow_duplicate=True),
         Input(Ids.REMOVE, "n_clicks"),
         State(Ids.RUN, "value"),
         prevent_initial_call=True,
     )
-    def remove(_clicks: int, run_id: str) -> tuple[Any, bool, bool]:
+    def remove(_clicks: int, run_id: str) -> tuple[Any, bool, bool, bool]:
         return needs_shown(remove_environment(services, run_id))
 
     @app.callback(
         Output(Ids.NEEDS, "children", allow_duplicate=True),
         Output(Ids.BUILD, "hidden", allow_duplicate=True),
         Output(Ids.REMOVE, "hidden", allow_duplicate=True),
+        Output(Ids.BUILD_ASK, "hidden", allow_duplicate=True),
         Input(Ids.BUILD, "n_clicks"),
         State(Ids.RUN, "value"),
         background=True,
@@ -107,11 +110,12 @@ def _register_needs(app: dash.Dash, services: Services) -> None:
         cancel=[Input(Ids.STOP_BUILD, "n_clicks")],
         prevent_initial_call=True,
     )
-    def build(set_progress: Any, _clicks: int, run_id: str) -> tuple[Any, bool, bool]:
+    def build(set_progress: Any, _clicks: int, run_id: str) -> tuple[Any, bool, bool, bool]:
         told = build_environment(services, run_id, lambda step, share: set_progress(serving.progress(step, share)))
         return needs_shown(told)
 
 
-def needs_shown(found: ModelNeeds) -> tuple[Any, bool, bool]:
-    """The card's content, and whether the buttons to build and to remove are hidden."""
-    return environment.render(found), not found.buildable or found.environment is not None, found.environment is None
+def needs_shown(found: ModelNeeds) -> tuple[Any, bool, bool, bool]:
+    """The card's content, and whether the buttons to build and to remove, and both with their row, are hidden."""
+    build, remove = found.buildable and found.environment is None, found.environment is not None
+    return environment.render(found), not build, not remove, not (build or remove)

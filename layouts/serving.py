@@ -15,7 +15,13 @@ PATH = Path.SERVING
 QUESTION = "How fast does it answer here, and what is loaded?"
 BUILD = "Give it its own environment"
 ASK = "toolbar batch-ask mt-3"
-_PARTS = {"web": "web pages", "jobs": "background jobs", "engine": "inference", "backoffice": "back office"}
+_PARTS = {
+    "web": "web pages",
+    "jobs": "background jobs",
+    "engine": "inference",
+    "backoffice": "back office",
+    "heavy": "exports",
+}
 
 
 class Ids(StrEnum):
@@ -66,6 +72,7 @@ def _needs() -> html.Section:
         ],
         id=Ids.BUILD_ASK,
         className=ASK,
+        hidden=True,
     )
     result = html.Div(parts.skeleton(60), id=Ids.NEEDS, **{"aria-live": "polite"})
     return parts.card("What the model needs", html.Div([result, ask]), note)
@@ -237,5 +244,6 @@ def _parts(report: ServingReport) -> html.Section:
 def _process(process: Process) -> list[Any]:
     ended = f"ended ({process.last_exit})" if process.last_exit else "done"
     state = parts.pill("up", "better") if process.pid else parts.pill(ended, "worse" if process.last_exit else "")
-    name = _PARTS.get(process.name, process.name)
+    inference = process.name.startswith(("engine-", "env-"))
+    name = f"inference, {process.name}" if inference else _PARTS.get(process.name, process.name)
     return [name, state, formats.since(process.started), formats.count(process.restarts)]
