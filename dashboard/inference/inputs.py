@@ -30,7 +30,7 @@ def decode_input(card: ModelCard, given: Given) -> Tensors:
         return _row(card, given)
     if card.tensors:
         return _tensors(card, given)
-    return _untyped(given)
+    return _untyped(_bare(card, given))
 
 
 def digest(tensors: Tensors) -> str:
@@ -178,6 +178,19 @@ def _cast(values: Any, dtype: str) -> Array:
         raise ValueError("fractions in whole numbers")
     with np.errstate(over="raise", invalid="raise"):
         return np.asarray(values, dtype=dtype)
+
+
+def _bare(card: ModelCard, given: Given) -> Given:
+    """What the only field of a model without signature holds: numbers and objects as written, else a text."""
+    if not isinstance(given, Mapping) or [field.name for field in card.inputs] != list(given) or len(given) != 1:
+        return given
+    (field,), (value,) = card.inputs, given.values()
+    if field.type != "any" or not isinstance(value, str):
+        return value if field.type == "any" else given
+    try:
+        return _parsed(value) if card.kind == "tensor" or value.lstrip()[:1] in ("[", "{") else value
+    except ValueError as exc:
+        raise BadInput(f"{_short(value)} is not JSON such as [1, 2.5, 3], nor numbers with commas between.") from exc
 
 
 def _untyped(given: Given) -> Tensors:

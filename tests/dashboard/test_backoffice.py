@@ -84,7 +84,7 @@ def office(served: Office) -> Office:
     """The module's back office, answering."""
     if served.process.poll() is not None:
         served.process = served.start()
-    eventually(lambda: served.index.state().reachable and served.predictions.ping(), 40)
+    eventually(lambda: served.index.state().reachable and served.predictions.ping(), 120)
     return served
 
 
@@ -177,9 +177,10 @@ def test_after_a_kill_it_comes_back_and_every_acknowledged_flag_reaches_mlflow(o
     assert office.index.run(run).run_name == "flagged"
     assert office.predictions.ping() is False
     office.process = office.start()
-    eventually(office.predictions.ping, 40)
+    eventually(office.predictions.ping, 120)
     assert sole_writer(office.data / "run", patience=0.3) is None
-    eventually(lambda: flags.due() == () and not any(f.problem for f in flags.find(FlagFilter(run_id=run))[0]), 60)
+    eventually(lambda: all(flag.stored for flag in flags.find(FlagFilter(run_id=run), limit=1000)[0]), 240)
+    eventually(lambda: flags.flag(taken_back).stored != "written", 60)
     traces = office.client.search_traces(locations=["1"], filter_string=f"run_id = '{run}'", max_results=500)
     assert {trace.info.trace_id for trace in traces} == {f"tr-{flag.id}" for flag in kept} - {f"tr-{taken_back}"}
     assert all({item.name for item in trace.info.assessments} == {"verdict", "expected_response"} for trace in traces)

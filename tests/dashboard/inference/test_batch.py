@@ -195,7 +195,7 @@ def test_a_text_of_ones_own_is_answered_without_a_label(services, store):
     assert (found.answer.predictions[0].label, found.truth, found.source) == ("matplotlib", None, "your text")
 
 
-@pytest.mark.parametrize("name", ["bessel", "onnx", "regression", "table"])
+@pytest.mark.parametrize("name", ["bessel", "onnx", "table"])
 def test_a_model_that_nobody_prepared_has_a_form_whose_own_values_are_answered(services, store, name):
     run = store["runs"][name]
     fields = inference_form(services, InferenceQuery(run=run)).fields

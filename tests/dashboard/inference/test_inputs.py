@@ -139,3 +139,14 @@ def test_whatever_a_browser_sends_is_decoded_or_refused(value, signature):
         assert len(str(error)) > 10
     else:
         assert all(len(array) == 1 for array in tensors.values())
+
+
+def test_the_only_field_of_a_model_without_signature_holds_what_is_written_in_it():
+    numbers, anything = card(example=[[0.5, 1]]), card()
+    assert (numbers.kind, anything.kind) == ("tensor", "other")
+    assert decode_input(numbers, {"input": "[1, 2.5]"})["input"].tolist() == [[1, 2.5]]
+    assert decode_input(numbers, {"input": "1, 2.5"})["input"].tolist() == [[1, 2.5]]
+    assert decode_input(anything, {"input": "plain words"})["input"].tolist() == ["plain words"]
+    assert decode_input(anything, {"input": "[3]"})["input"].tolist() == [[3]]
+    with pytest.raises(BadInput, match="is not JSON such as"):
+        decode_input(numbers, {"input": "[1, "})
