@@ -45,6 +45,11 @@ def keep(settings: Settings, png: bytes) -> Kept:
     return Kept(f"/pictures/{key}.png", *size(png))
 
 
+def is_kept(settings: Settings, kept: Kept) -> bool:
+    """Whether the picture is still there: the oldest make room."""
+    return (shelf(settings).folder / kept.link.rpartition("/")[2]).is_file()
+
+
 def size(png: bytes) -> tuple[int, int]:
     """Width and height in pixels, from the head of the file."""
     with Image.open(io.BytesIO(png)) as found:

@@ -13,7 +13,7 @@ from dashboard.errors import BadInput
 from dashboard.inference.cards import ModelCard, model_card
 from dashboard.inference.outputs import Prediction
 from dashboard.metrics.ranking import Ranking, ranking
-from dashboard.pictures import Kept, keep
+from dashboard.pictures import Kept, is_kept, keep
 from dashboard.reports.context import known_columns, membership
 from dashboard.reports.inputs import INPUTS, Given, evaluation_of, read_input, tables_of
 from dashboard.reports.residual_interval import interval_of
@@ -86,7 +86,9 @@ def versions_found(services: Services, query: VersionsQuery) -> VersionsReport |
         return None
     with suppress(DashboardError):  # because the answer beside says what is wrong with the input
         found = services.cache.peek(_key(services, query, chosen_versions(services, query)))
-        return found.value if found is not None and isinstance(found.value, VersionsReport) else None
+        if found is not None and isinstance(found.value, VersionsReport):
+            pictures = [tile.picture for tile in found.value.tiles if tile.picture]
+            return found.value if all(is_kept(services.settings, picture) for picture in pictures) else None
     return None
 
 

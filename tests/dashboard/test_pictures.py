@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from dashboard.inference.client import InferenceClient
-from dashboard.pictures import keep, register, shelf
+from dashboard.pictures import Kept, is_kept, keep, register, shelf
 from dashboard.services import Services
 from mlflow_runs.records import ModelInfo
 from tests.dashboard.reports.conftest import build, row_of
@@ -46,6 +46,8 @@ def test_a_picture_is_kept_once_and_fetched_by_its_link(client, house):
     assert len(list(shelf(house.settings).folder.iterdir())) == 1
     with client.get(first.link) as answer:
         assert (answer.data, answer.mimetype) == (png, "image/png")
+    assert is_kept(house.settings, first)
+    assert not is_kept(house.settings, Kept(f"/pictures/{'0' * 32}.png", 5, 7))
 
 
 @pytest.mark.parametrize("key", ["0" * 32, "..%2fsecret", "nothing"])
