@@ -4,14 +4,19 @@ import gzip
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import brotli
 import flask
 from werkzeug.middleware.proxy_fix import ProxyFix
 
 from dashboard.settings import Settings
 
 Wsgi = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
-_WORTH_IT = 1000
-_LEVEL = 4  # because 31 kB of JSON take 0.1 ms at this level; Brotli needs 0.5 ms to be 8% smaller
+_WORTH_IT = 500
+# The levels at which 31 kB of JSON take less than a millisecond; Brotli's answer is 8 to 15% smaller than gzip's.
+_ENCODERS: dict[str, Callable[[bytes], bytes]] = {
+    "br": lambda data: brotli.compress(data, quality=4),
+    "gzip": lambda data: gzip.compress(data, 4, mtime=0),
+}
 _TEXT = frozenset({"application/json", "text/html", "text/css", "text/plain"})
 
 
@@ -52,12 +57,13 @@ def _config_class(plain: type) -> type:
 
 
 def compressed(answer: flask.Response) -> flask.Response:
-    """A computed answer of text, gzipped where the client takes it; streams and static files are left as they are."""
+    """A computed answer of text, compressed where the client takes it; streams and static files stay as they are."""
     if answer.mimetype not in _TEXT or answer.is_streamed or answer.direct_passthrough:
         return answer
     answer.vary.add("Accept-Encoding")
     body = answer.get_data() if answer.status_code == 200 and "Content-Encoding" not in answer.headers else b""
-    if len(body) >= _WORTH_IT and flask.request.accept_encodings["gzip"] > 0:
-        answer.set_data(gzip.compress(body, _LEVEL, mtime=0))
-        answer.headers["Content-Encoding"] = "gzip"
+    encoding = next((name for name in _ENCODERS if flask.request.accept_encodings[name] > 0), "")
+    if len(body) >= _WORTH_IT and encoding:
+        answer.set_data(_ENCODERS[encoding](body))
+        answer.headers["Content-Encoding"] = encoding
     return answer

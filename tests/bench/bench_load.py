@@ -1,7 +1,7 @@
 """Many visitors at once, and a small machine. `python -m tests.bench.bench_load [minutes]`.
 
 Three loads on the demo runs: 50 browser-like clients over all pages with predictions; the plant-app test, in which 20
-users upload a photograph, predict, ask for Grad-CAM and read the table with all processes pinned to one core; and 1,000
+users upload a photograph, predict, open the live panel and read the table, all processes pinned to one core; and 1,000
 page loads in sequence. Clients speak HTTP as a page does (index, layout, dependencies, callbacks, API); nobody draws.
 """
 
