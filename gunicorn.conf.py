@@ -73,3 +73,6 @@ def on_exit(server: object) -> None:
     """Stop them and wait for them."""
     for found in _companions:
         companion.end(found)
+    counts = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
+    if (counts / "owner").read_text() == str(os.getpid()):  # else a new master counts there already
+        shutil.rmtree(counts, ignore_errors=True)
