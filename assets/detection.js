@@ -105,7 +105,8 @@
       return frame({ box: box, caption: box[0] + " " + box[5].toFixed(2) }, scene, !known || Boolean(pair), box[0] + " with score " + box[5].toFixed(2) + "." + words);
     }));
     host.querySelector(".scene-counts").replaceChildren(counts(scene, found, agreed));
-    host.querySelector(".scene-table").replaceChildren(listing(found, truth, agreed));
+    const table = host.querySelector(".scene-table"); /* folded away, it need not follow the sliders */
+    if (table.closest("details").open) table.replaceChildren(listing(found, truth, agreed));
     host.dataset.shown = String(found.length);
   }
   function row(cells, head) {
@@ -144,6 +145,10 @@
     window.cancelAnimationFrame(next);
     next = window.requestAnimationFrame(() => paint(host));
   });
+  document.addEventListener("toggle", (event) => {
+    const host = event.target.open && event.target.querySelector(".scene-table") && event.target.closest(".object-scene");
+    if (host) paint(host);
+  }, true);
   document.addEventListener("pointerover", (event) => {
     const box = event.target.closest && event.target.closest(".object-box");
     const read = box && box.closest(".object-scene").querySelector(".scene-read");
