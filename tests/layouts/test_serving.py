@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from dashboard.inference.states import EngineState, LoadedModel
 from dashboard.inference.speed_report import BATCHES, Comparison, EngineResult, Timing
+from dashboard.inference.states import EngineState, LoadedModel
 from dashboard.reports.serving import EngineCard, Process, ServedModel, ServingReport
 from layouts import engine_race, serving
 
@@ -108,3 +108,27 @@ def test_a_faster_engine_with_other_answers_does_not_win():
     found = comparison(engines=tuple(engines))
     assert engine_race.fastest(found, 1).name == "PyTorch eager"
     assert "times eager" not in text(engine_race.render(found))
+
+
+def test_several_engines_stand_in_a_table_and_one_alone_does_not():
+    away = EngineState(False, "It ended.", name="engine-1")
+    there = EngineState(True, device="remote", name="http://triton:8000", address="http://triton:8000")
+    busy = report().engine
+    shown = text(serving.render(report(engines=(busy, away, there))))
+    assert [
+        word for word in ("Engines", "engine-1", "It ended.", "away", "http://triton:8000") if word not in shown
+    ] == []
+    assert '"Engines"' not in text(serving.render(report(engines=(busy,))))
+
+
+def test_a_server_elsewhere_has_no_figures_of_ours():
+    there = EngineState(True, device="remote", name="http://triton:8000", address="http://triton:8000")
+    shown = text(serving.render(report(engine=there, engines=(there,))))
+    assert "asked of http://triton:8000" in shown
+    assert "Rows per pass" not in shown
+
+
+def test_how_a_model_is_computed_stands_beside_its_form():
+    model = dataclasses.replace(report().models[0].loaded, numerics="channels last, 1.4 times as fast")
+    shown = text(serving.render(report(models=(ServedModel(model, "m", "r1"),))))
+    assert "pytorch, channels last, 1.4 times as fast" in shown
