@@ -9,11 +9,12 @@ Kind = Literal["predictions", "uploads", "jobs"]
 @dataclass(frozen=True)
 class Demand:
     """Who may ask (`open` to all, viewers, editors), what is counted by client and minute, and which embed links may
-    ask: those that show (`view`), only those that also predict, or none."""
+    ask: those that show (`view`), only those that also predict, or none. What `starts` work counts it itself."""
 
     role: Literal["open", "viewer", "editor"] = "editor"
     counts: Kind | None = None
     embedded: Literal["", "view", "predict"] = ""
+    starts: bool = False
 
 
 _OPEN, _VIEWER, _EDITOR = Demand("open"), Demand("viewer"), Demand("editor")
@@ -54,7 +55,7 @@ DEMANDS = {
     "api.runs": _VIEWER,
     "api.run": _VIEWER,
     "api.performance": _VIEWER,
-    "api.discovered": Demand("viewer", "jobs"),
+    "api.discovered": Demand("viewer", starts=True),
     "api.curves": _VIEWER,
     "api.data": _VIEWER,
     "api.columns": _VIEWER,

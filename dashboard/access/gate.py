@@ -26,7 +26,7 @@ def register(server: flask.Flask, settings: Settings, limits: Limits, guest: Kno
         demand = demand_of(flask.request.endpoint)
         if site := forged(settings):
             return refusal(403, f"{site} may not change anything here.")
-        if demand.counts and cross_site():
+        if (demand.counts or demand.starts) and cross_site():
             return refusal(403, "Another site's page may not start this.")
         try:
             found = guest() or (User() if demand.role == "open" and _shut(settings) else known())

@@ -124,8 +124,16 @@ def discovered_or_job(services: Services, run_id: str) -> DiscoveredDocument | A
         raise DataMissing(f"Run {run_id} carries figures only; weak slices are searched in predictions with labels.")
     job_id = f"{JOB}-{hashlib.blake2b(search_key(services, evaluation).encode(), digest_size=12).hexdigest()}"
     found = known_weak_slices(services, evaluation)
+
+    def done() -> bool:
+        """Asked where the job is not at work: who starts it pays for it, who looks after it does not."""
+        if known_weak_slices(services, evaluation) is not None:
+            return True
+        services.limits.spend("jobs")
+        return False
+
     if found is None:
-        job = services.jobs.join(JOB, job_id, [run_id], lambda: known_weak_slices(services, evaluation) is not None)
+        job = services.jobs.join(JOB, job_id, [run_id], done)
         if job is not None:
             return Accepted({"job": _job(job)})
         found = known_weak_slices(services, evaluation)

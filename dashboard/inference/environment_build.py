@@ -116,19 +116,21 @@ def _size(place: Path) -> int:
 
 def _run(command: Sequence[str], place: Path, report: Report, limit: int) -> None:
     """Run a command, its output into build.log and its progress to `report`; it ends with this process."""
-    with (place / "build.log").open("a") as log:
-        with subprocess.Popen(
+    with (
+        (place / "build.log").open("a") as log,
+        subprocess.Popen(
             command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-        ) as process:
-            threading.Thread(target=_watch_size, args=(process, place, limit), daemon=True).start()
-            try:
-                for line in process.stdout or ():
-                    log.write(line)
-                    log.flush()
-                    _tell(line, report)
-                status = process.wait()
-            finally:
-                process.kill()
+        ) as process,
+    ):
+        threading.Thread(target=_watch_size, args=(process, place, limit), daemon=True).start()
+        try:
+            for line in process.stdout or ():
+                log.write(line)
+                log.flush()
+                _tell(line, report)
+            status = process.wait()
+        finally:
+            process.kill()
     if status:
         raise CannotBuild(_explained((place / "build.log").read_text(), place, status, limit))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from dashboard.cache import cache_key
@@ -57,7 +57,7 @@ class InferenceAnswer:
     row: int | None = None
     truth: str | None = None
     number: float | None = None
-    unknown: Unknown = Unknown()
+    unknown: Unknown = field(default_factory=Unknown)
     picture: Picture | None = None
     interval: Interval | None = None
 

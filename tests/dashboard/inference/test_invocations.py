@@ -79,9 +79,7 @@ def test_columns_tensors_and_texts_answer_as_the_models_do(client, store):
 
 
 def test_a_refusal_is_told_in_the_servers_words(client, store):
-    with pytest.raises(
-        ModelUnavailable, match=r"127\.0\.0\.1:\d+ answered 400: Encountered an unexpected"
-    ):
+    with pytest.raises(ModelUnavailable, match=r"127\.0\.0\.1:\d+ answered 400: Encountered an unexpected"):
         client.predict(store["runs"]["moody"], ["raise"])
 
 
