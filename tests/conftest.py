@@ -28,6 +28,7 @@ WIKIS = "http://localhost:*"  # the origins that may frame the product of the te
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
+@pytest.hookimpl(tryfirst=True)  # because the groups are read in this same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Tests that share a dear fixture, else those of one file, go to the same process (`-n ... --dist loadgroup`)."""
     for item in items:
