@@ -21,20 +21,7 @@ from dashboard import processes
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
 
-# what is dear to set up is set up in one of the processes that share the tests
-_SHARED = ("product", "store", "api", "whole", "template")
-
-WIKIS = "http://localhost:*"  # the origins that may frame the product of the tests
 CHECKOUT = Path(__file__).resolve().parent.parent
-
-
-@pytest.hookimpl(tryfirst=True)  # because the groups are read in this same hook
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Tests that share a dear fixture, else those of one file, go to the same process (`-n ... --dist loadgroup`)."""
-    for item in items:
-        used = getattr(item, "fixturenames", ())
-        shared = next((name for name in _SHARED if name in used), item.path.name)
-        item.add_marker(pytest.mark.xdist_group(shared))
 
 
 def free_port() -> int:
