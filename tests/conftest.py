@@ -21,6 +21,7 @@ from dashboard import processes
 hypothesis.settings.register_profile("same", derandomize=True, deadline=None)
 hypothesis.settings.load_profile("same")
 
+WIKIS = "http://localhost:*"  # the origins that may frame the product of the tests
 CHECKOUT = Path(__file__).resolve().parent.parent
 
 
