@@ -22,7 +22,7 @@ run: $(STAMP) ## Install if needed, publish demo runs into an empty store, start
 	@exec $(BIN)/python -m dashboard.supervisor
 
 test: dev-install chromium ## Install what the tests need and run all of them (PYTEST_ARGS=..., BROWSER=no)
-	@exec $(BIN)/python -m pytest $(if $(filter no,$(BROWSER)),-m "not browser") $(PYTEST_ARGS)
+	@exec $(BIN)/python -m $(if $(PYTEST_ARGS)$(filter no,$(BROWSER)),pytest $(if $(filter no,$(BROWSER)),-m "not browser") $(PYTEST_ARGS),tests)
 
 bench: dev-install ## Measure and print the benchmark tables
 	@exec $(BIN)/python -m tests.bench

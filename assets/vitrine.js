@@ -316,7 +316,8 @@
       },
       /* figures are still being measured: ask again a second after the answer */
       again(pending, store) {
-        if (pending) window.setTimeout(() => window.dash_clientside.set_props(store, { data: Date.now() }), 1000);
+        const there = () => document.querySelector(`[data-query-store^="${store.split("-")[0]}-"]`);
+        if (pending) window.setTimeout(() => there() && window.dash_clientside.set_props(store, { data: Date.now() }), 1000);
       },
       nav(pathname, run, hrefs) {
         const targets = hrefs.map((href) => href + search(run && href.length > 1 ? { run: run } : {}));

@@ -12,7 +12,7 @@ def test_a_role_is_corrected_and_undone(open_page, demo):
     prediction = page.locator("#data-roles-prediction")
     expect(prediction).not_to_have_value("")
     before = prediction.input_value()
-    prediction.select_option("")
+    prediction.select_option(label="(none)")
     page.get_by_role("button", name="Apply").click()
     expect(page.locator("#data-roles-told")).to_contain_text("Corrected")
     expect(prediction).to_have_value("")

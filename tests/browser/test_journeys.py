@@ -109,10 +109,12 @@ def test_run_an_example_and_ask_again(open_page, demo):
     run = newest(demo, "docstring-library")["run_id"]
     page = open_page(f"/inference?run={run}")
     page.locator(".example").first.click()
-    expect(page.locator(".answer")).to_be_visible(timeout=30_000)
+    expect(page.locator(".answer:visible")).to_be_visible(timeout=30_000)
     expect(page).to_have_url(re.compile("row="))
     elsewhere = open_page(page.url.removeprefix(demo.base_url))
-    expect(elsewhere.locator(".answer")).to_have_text(page.locator(".answer").inner_text(), timeout=30_000)
+    expect(elsewhere.locator(".answer:visible")).to_have_text(
+        page.locator(".answer:visible").inner_text(), timeout=30_000
+    )
     expect(elsewhere.locator("#inference-answer")).to_contain_text("from cache")
 
 
@@ -121,7 +123,7 @@ def test_type_a_text_of_ones_own(open_page, demo):
     page = open_page(f"/inference?run={run}")
     page.locator("#inference-text").fill("Draw a line plot with markers on the given axes and return the artists.")
     page.get_by_role("button", name="Predict").click()
-    expect(page.locator(".answer")).to_have_text("matplotlib", timeout=30_000)
+    expect(page.locator(".answer:visible")).to_have_text("matplotlib", timeout=30_000)
 
 
 def test_a_broken_image_gets_a_sentence(open_page, demo, tmp_path):
@@ -154,7 +156,7 @@ def test_embed_has_no_chrome(open_page, path):
 def test_no_serious_accessibility_findings(open_page, path, scheme):
     page = open_page(path, color_scheme=scheme)
     expect(page.locator("[aria-busy=true]")).to_have_count(0, timeout=20_000)
-    page.wait_for_timeout(500)
+    page.wait_for_timeout(1500)  # what was waiting fades in
     found = Axe().run(page).response["violations"]
     serious = [
         f"{v['id']}: {[n['html'] for n in v['nodes']][:3]}" for v in found if v["impact"] in ("serious", "critical")

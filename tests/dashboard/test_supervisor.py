@@ -217,7 +217,7 @@ def test_an_interrupted_publication_is_remembered(fake: Callable[..., Fake]) -> 
     ("values", "message"),
     [
         ({"VITRINE_PORT": "many"}, "VITRINE_PORT.*many"),
-        ({"VITRINE_HOST": "no.such.host.invalid"}, "no.such.host.invalid.*cannot be used"),
+        ({"VITRINE_HOST": "no.such.host.invalid", "VITRINE_AUTH": "none"}, "no.such.host.invalid.*cannot be used"),
         ({"VITRINE_DATA_DIR": "/proc/nowhere"}, "/proc/nowhere.*cannot be written"),
     ],
 )
