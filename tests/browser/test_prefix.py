@@ -1,5 +1,6 @@
 """Vitrine below a path behind a real reverse proxy: no link, file or request leaves the prefix."""
 
+import contextlib
 import http.client
 import io
 import os
@@ -48,9 +49,10 @@ class Handler(BaseHTTPRequestHandler):
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
         connection = http.client.HTTPConnection("127.0.0.1", self.server.behind, timeout=60)
         headers = {**dict(self.headers), "X-Forwarded-Prefix": PREFIX, "X-Forwarded-Host": self.headers["Host"]}
-        connection.request(self.command, self.path.removeprefix(PREFIX), body, headers)
-        found = connection.getresponse()
-        data = found.read()
+        with contextlib.closing(connection):
+            connection.request(self.command, self.path.removeprefix(PREFIX), body, headers)
+            found = connection.getresponse()
+            data = found.read()
         self.send_response(found.status)
         for name, value in found.getheaders():
             if name.lower() not in HOP_BY_HOP | {"content-length", "server", "date"}:
@@ -59,7 +61,6 @@ class Handler(BaseHTTPRequestHandler):
             self.send_header("Content-Length", str(len(data)))
         self.end_headers()
         self.wfile.write(data)
-        connection.close()
 
     def do_POST(self) -> None:
         self.do_GET()
