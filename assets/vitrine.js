@@ -107,9 +107,18 @@
     children.forEach((child) => made.append(element(child)));
     return made;
   }
+  /* The menu that is open: also where the whole part around it is made anew. A removed element tells no toggle. */
+  let inUse = null;
+  document.addEventListener("toggle", (event) => {
+    const menu = event.target;
+    if (!menu.matches || !menu.matches("details.menu") || !menu.isConnected) return;
+    const text = menu.querySelector("summary").textContent;
+    if (menu.open) inUse = text; else if (inUse === text) inUse = null;
+  }, true);
   function draw(host) {
     const summaries = (open) => [...host.querySelectorAll("details" + open + " > summary")];
     const opened = new Set(summaries("[open]").map((summary) => summary.textContent)); /* a menu in use stays open */
+    if (inUse !== null) opened.add(inUse);
     (drawn.get(host) || []).forEach((node) => node.remove());
     const nodes = host.dataset.tree ? JSON.parse(host.dataset.tree).map(element) : [];
     drawn.set(host, nodes);
