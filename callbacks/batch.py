@@ -5,6 +5,7 @@ from typing import Any
 import dash
 from dash import ClientsideFunction, Input, Output, State
 
+from callbacks.background import background_job
 from dashboard.reports.batches import batch_finished, batch_found, run_batch
 from dashboard.services import Services
 from layouts import batch
@@ -49,16 +50,13 @@ def _register_work(app: dash.Dash, services: Services) -> None:
         Input(Batch.RUN, "n_clicks"),
         State(Batch.FILE, "data"),
         State(Batch.SUBJECT, "data"),
-        background=True,
-        interval=300,
-        running=[
-            (Output(Batch.RUN, "disabled"), True, False),
-            (Output(Batch.CANCEL, "disabled"), False, True),
-            (Output(Batch.ASK, "className"), f"{batch.ASK} running", batch.ASK),
-        ],
-        progress=[Output(Batch.PROGRESS, "value"), Output(Batch.PROGRESS, "max"), Output(Batch.DONE, "children")],
-        cancel=[Input(Batch.CANCEL, "n_clicks")],
-        prevent_initial_call=True,
+        **background_job(
+            Batch.RUN,
+            Batch.CANCEL,
+            Batch.ASK,
+            batch.ASK,
+            [Output(Batch.PROGRESS, "value"), Output(Batch.PROGRESS, "max"), Output(Batch.DONE, "children")],
+        ),
     )
     def work(set_progress: Any, _clicks: int, token: dict[str, Any], run_id: str) -> Any:
         summary = run_batch(services, run_id, token, lambda done, total: set_progress(batch.progress(done, total)))

@@ -6,6 +6,7 @@ import dash
 from dash import ClientsideFunction, Input, Output, State
 
 from callbacks import run_picker
+from callbacks.background import background_job
 from dashboard.reports.explanation import WhyQuery, explain_now, why_report
 from dashboard.reports.query import from_params
 from dashboard.services import Services
@@ -39,18 +40,14 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
     @app.callback(
         Output(Ids.FINISHED, "data"),
         Input(Ids.JOB, "data"),
-        background=True,
-        interval=300,
-        running=[
-            (Output(Ids.RUN, "disabled"), True, False),
-            (Output(Ids.CANCEL, "disabled"), False, True),
-            (Output(Ids.PROGRESS, "value"), "0", "0"),
-            (Output(Ids.STEP, "children"), "Starting …", ""),
-            (Output(Ids.ASK, "className"), f"{explanation.ASK} running", explanation.ASK),
-        ],
-        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.STEP, "children")],
-        cancel=[Input(Ids.CANCEL, "n_clicks")],
-        prevent_initial_call=True,
+        **background_job(
+            Ids.RUN,
+            Ids.CANCEL,
+            Ids.ASK,
+            explanation.ASK,
+            [Output(Ids.PROGRESS, "value"), Output(Ids.STEP, "children")],
+            Ids.STEP,
+        ),
     )
     def work(set_progress: Any, job: dict[str, Any]) -> Any:
         query = from_params(WhyQuery, job)

@@ -6,6 +6,7 @@ import dash
 from dash import ClientsideFunction, Input, Output, State
 
 from callbacks import run_picker
+from callbacks.background import background_job
 from dashboard.reports.on_slice import OnSliceQuery, known_on_slice, on_slice_choice, run_on_slice
 from dashboard.reports.query import from_params
 from dashboard.services import Services
@@ -54,18 +55,14 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
     @app.callback(
         Output(Ids.FINISHED, "data"),
         Input(Ids.JOB, "data"),
-        background=True,
-        interval=300,
-        running=[
-            (Output(Ids.RUN, "disabled"), True, False),
-            (Output(Ids.CANCEL, "disabled"), False, True),
-            (Output(Ids.PROGRESS, "value"), "0", "0"),
-            (Output(Ids.DONE, "children"), "Starting …", ""),
-            (Output(Ids.ASK, "className"), f"{on_slice.ASK} running", on_slice.ASK),
-        ],
-        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.PROGRESS, "max"), Output(Ids.DONE, "children")],
-        cancel=[Input(Ids.CANCEL, "n_clicks")],
-        prevent_initial_call=True,
+        **background_job(
+            Ids.RUN,
+            Ids.CANCEL,
+            Ids.ASK,
+            on_slice.ASK,
+            [Output(Ids.PROGRESS, "value"), Output(Ids.PROGRESS, "max"), Output(Ids.DONE, "children")],
+            Ids.DONE,
+        ),
     )
     def work(set_progress: Any, job: dict[str, Any]) -> Any:
         query = from_params(OnSliceQuery, job)

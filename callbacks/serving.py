@@ -6,6 +6,7 @@ import dash
 from dash import Input, Output, State
 
 from callbacks import run_picker
+from callbacks.background import background_job
 from dashboard.reports.environment import ModelNeeds, build_environment, model_needs, remove_environment
 from dashboard.reports.query import from_params
 from dashboard.reports.serving import ServingQuery, compare_engines, engine_card, serving_report
@@ -44,18 +45,14 @@ def register(app: dash.Dash, services: Services) -> None:
         Output(Ids.RESULT, "children", allow_duplicate=True),
         Input(Ids.COMPARE, "n_clicks"),
         State(Ids.RUN, "value"),
-        background=True,
-        interval=300,
-        running=[
-            (Output(Ids.COMPARE, "disabled"), True, False),
-            (Output(Ids.CANCEL, "disabled"), False, True),
-            (Output(Ids.PROGRESS, "value"), "0", "0"),
-            (Output(Ids.STEP, "children"), "Starting", ""),
-            (Output(Ids.ASK, "className"), f"{serving.ASK} running", serving.ASK),
-        ],
-        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.STEP, "children")],
-        cancel=[Input(Ids.CANCEL, "n_clicks")],
-        prevent_initial_call=True,
+        **background_job(
+            Ids.COMPARE,
+            Ids.CANCEL,
+            Ids.ASK,
+            serving.ASK,
+            [Output(Ids.PROGRESS, "value"), Output(Ids.STEP, "children")],
+            Ids.STEP,
+        ),
     )
     def compare(set_progress: Any, _clicks: int, run_id: str) -> Any:
         compare_engines(services, run_id, lambda step, share: set_progress(serving.progress(step, share)))
@@ -97,18 +94,14 @@ def _register_needs(app: dash.Dash, services: Services) -> None:
         Output(Ids.BUILD_ASK, "hidden", allow_duplicate=True),
         Input(Ids.BUILD, "n_clicks"),
         State(Ids.RUN, "value"),
-        background=True,
-        interval=300,
-        running=[
-            (Output(Ids.BUILD, "disabled"), True, False),
-            (Output(Ids.STOP_BUILD, "disabled"), False, True),
-            (Output(Ids.BUILD_PROGRESS, "value"), "0", "0"),
-            (Output(Ids.BUILD_STEP, "children"), "Starting", ""),
-            (Output(Ids.BUILD_ASK, "className"), f"{serving.ASK} running", serving.ASK),
-        ],
-        progress=[Output(Ids.BUILD_PROGRESS, "value"), Output(Ids.BUILD_STEP, "children")],
-        cancel=[Input(Ids.STOP_BUILD, "n_clicks")],
-        prevent_initial_call=True,
+        **background_job(
+            Ids.BUILD,
+            Ids.STOP_BUILD,
+            Ids.BUILD_ASK,
+            serving.ASK,
+            [Output(Ids.BUILD_PROGRESS, "value"), Output(Ids.BUILD_STEP, "children")],
+            Ids.BUILD_STEP,
+        ),
     )
     def build(set_progress: Any, _clicks: int, run_id: str) -> tuple[Any, bool, bool, bool]:
         told = build_environment(services, run_id, lambda step, share: set_progress(serving.progress(step, share)))

@@ -6,6 +6,7 @@ import dash
 from dash import ClientsideFunction, Input, Output, State
 
 from callbacks import run_picker
+from callbacks.background import background_job
 from dashboard.reports.performance import PerformanceQuery
 from dashboard.reports.query import from_params
 from dashboard.reports.slice_finder import Search, find_weak_slices, search_of
@@ -45,16 +46,13 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         Output(Ids.FINISHED, "data"),
         Input(Ids.RUN, "n_clicks"),
         State(store, "data"),
-        background=True,
-        interval=300,
-        running=[
-            (Output(Ids.RUN, "disabled"), True, False),
-            (Output(Ids.CANCEL, "disabled"), False, True),
-            (Output(Ids.ASK, "className"), f"{slice_finder.ASK} running", slice_finder.ASK),
-        ],
-        progress=[Output(Ids.PROGRESS, "value"), Output(Ids.DONE, "children")],
-        cancel=[Input(Ids.CANCEL, "n_clicks")],
-        prevent_initial_call=True,
+        **background_job(
+            Ids.RUN,
+            Ids.CANCEL,
+            Ids.ASK,
+            slice_finder.ASK,
+            [Output(Ids.PROGRESS, "value"), Output(Ids.DONE, "children")],
+        ),
     )
     def search(set_progress: Any, _clicks: int, params: dict[str, Any]) -> Any:
         query = from_params(PerformanceQuery, params)

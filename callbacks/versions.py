@@ -5,6 +5,7 @@ from typing import Any
 import dash
 from dash import Input, Output, State
 
+from callbacks.background import background_job
 from callbacks.run_picker import control
 from dashboard.reports.query import from_params
 from dashboard.reports.version_choice import VersionsQuery, chosen_versions, version_choices
@@ -46,25 +47,16 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
 
 
 def _register_work(app: dash.Dash, services: Services, store: str) -> None:
+    """The job; another question ends it too."""
+    shown = [Output(Ids.PROGRESS, "value"), Output(Ids.PROGRESS, "max"), Output(Ids.DONE, "children")]
+    answers = Output(Ids.RESULT, "children", allow_duplicate=True)
+    job = background_job(Ids.RUN, Ids.CANCEL, Ids.ASK, versions.ASK, [*shown, answers], interval=150)
+
     @app.callback(
         Output(Ids.RESULT, "children", allow_duplicate=True),
         Input(Ids.RUN, "n_clicks"),
         State(store, "data"),
-        background=True,
-        interval=150,
-        running=[
-            (Output(Ids.RUN, "disabled"), True, False),
-            (Output(Ids.CANCEL, "disabled"), False, True),
-            (Output(Ids.ASK, "className"), f"{versions.ASK} running", versions.ASK),
-        ],
-        progress=[
-            Output(Ids.PROGRESS, "value"),
-            Output(Ids.PROGRESS, "max"),
-            Output(Ids.DONE, "children"),
-            Output(Ids.RESULT, "children", allow_duplicate=True),
-        ],
-        cancel=[Input(Ids.CANCEL, "n_clicks"), Input(store, "data")],
-        prevent_initial_call=True,
+        **job | {"cancel": [*job["cancel"], Input(store, "data")]},
     )
     def work(set_progress: Any, _clicks: int, params: dict[str, Any]) -> Any:
         query = from_params(VersionsQuery, params)
