@@ -40,10 +40,10 @@ def test_a_run_of_another_process_appears_without_reload_and_scroll_stays(open_p
         other.stdin.flush()
         assert other.stdout.readline() == "logged\n"
         begin = time.monotonic()
-        expect(overview.get_by_role("link", name="elsewhere")).to_be_visible(timeout=20_000)
-        expect(data.locator("#shell-store")).to_contain_text(f"{sum(PUBLISHED.values()) + 1} runs", timeout=20_000)
+        expect(overview.get_by_role("link", name="elsewhere")).to_be_visible(timeout=10_000)
+        expect(data.locator("#shell-store")).to_contain_text(f"{sum(PUBLISHED.values()) + 1} runs", timeout=10_000)
         seconds = time.monotonic() - begin
-    print(f"seen after {seconds:.1f} s")
+    assert seconds < 8, f"{seconds:.1f} s on a busy machine; about 4 s on a quiet one"
     assert data.evaluate("[window.scrollY, window.stayed]") == [600, True]
     expect(data.locator("#data-rows")).to_contain_text("26 to 50")
 

@@ -63,7 +63,13 @@ def test_a_picture_is_flagged_and_exported_whole(api):
 
 @pytest.fixture(autouse=True)
 def unflagged(api):
-    """Every test begins without flags."""
+    """Every test begins and ends without flags."""
+    _undo_all(api)
+    yield
+    _undo_all(api)
+
+
+def _undo_all(api):
     for run in api.runs.values():
         for flag in api.services.flags.find(FlagFilter(run_id=run))[0]:
             api.services.flags.undo(flag.id)
