@@ -15,6 +15,7 @@ from flask.testing import FlaskClient
 
 from dashboard import processes
 from dashboard.api.routes import register_api
+from dashboard.flags import FlagFilter
 from dashboard.services import Services, build_services
 from dashboard.settings import Settings
 from tests.conftest import CHECKOUT, wait_for
@@ -32,6 +33,12 @@ class Api:
     def path(self, run: str, rest: str = "") -> str:
         """The address of a run, by its name."""
         return f"/api/v1/runs/{self.runs[run]}{rest}"
+
+    def undo_flags(self) -> None:
+        """Take back every flag, so that the next test finds the runs as they were published."""
+        for run in self.runs.values():
+            for flag in self.services.flags.find(FlagFilter(run_id=run))[0]:
+                self.services.flags.undo(flag.id)
 
 
 @contextmanager

@@ -6,7 +6,6 @@ import json
 import pytest
 
 from dashboard import exports
-from dashboard.flags import FlagFilter
 from dashboard.reports.examples import inference_examples
 from dashboard.reports.inference import InferenceQuery, inference_answer
 from tests.conftest import wait_for
@@ -64,15 +63,9 @@ def test_a_picture_is_flagged_and_exported_whole(api):
 @pytest.fixture(autouse=True)
 def unflagged(api):
     """Every test begins and ends without flags."""
-    _undo_all(api)
+    api.undo_flags()
     yield
-    _undo_all(api)
-
-
-def _undo_all(api):
-    for run in api.runs.values():
-        for flag in api.services.flags.find(FlagFilter(run_id=run))[0]:
-            api.services.flags.undo(flag.id)
+    api.undo_flags()
 
 
 @pytest.mark.parametrize(

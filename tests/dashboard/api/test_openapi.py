@@ -20,6 +20,13 @@ from tests.conftest import CHECKOUT, answer, free_port, wait_for
 from tests.dashboard.api.conftest import part
 
 
+@pytest.fixture(scope="module", autouse=True)
+def unflagged(api):
+    """The examples and the fuzzer flag answers; none of it stays."""
+    yield
+    api.undo_flags()
+
+
 @pytest.fixture(scope="session")
 def document(api):
     return api.client.get("/api/v1/openapi.json").json
