@@ -100,6 +100,21 @@ class RedisShelf:
             yield
 
 
+class RedisCounts:
+    """Counts that all machines share."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._redis = connection(settings)
+
+    def count(self, key: str, seconds: int) -> int:
+        """How often this was called for the key in the current window of so many seconds, on all machines."""
+        slot = f"vitrine/limit/{key}/{int(time.time()) // seconds}"
+        with answering(), self._redis.pipeline() as steps:
+            steps.incr(slot)
+            steps.expire(slot, seconds)
+            return int(steps.execute()[0])
+
+
 class CeleryDesk:
     """Where web workers hand in jobs and ask about them."""
 

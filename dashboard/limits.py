@@ -1,8 +1,13 @@
-"""How often one client may ask for what is costly; counted in the cache's folder, so by all workers together."""
+"""How often one client may ask for what is costly; counted in the cache's folder, so by all workers together.
+
+With VITRINE_JOBS=celery it is counted in Redis, so by all machines together.
+"""
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Literal
+from functools import cached_property
+from typing import Any, Literal
 
 import flask
 
@@ -11,6 +16,7 @@ from dashboard.access.origin import client
 from dashboard.access.users import current_user
 from dashboard.cache import CACHE_ERRORS, ResultCache
 from dashboard.errors import TooMany
+from dashboard.jobs import JobFailed
 from dashboard.settings import Settings
 
 Kind = demands.Kind | Literal["sign-ins", "embedded predictions"]
@@ -35,12 +41,27 @@ class Limits:
             return
         most = self._most(kind)
         try:
-            used = self.cache.count(f"{kind}/{name or client()}", _WINDOW)
+            used = self._used(f"{kind}/{name or client()}")
         except CACHE_ERRORS:
             return
         if used > most:
             wait = _WINDOW - int(time.time()) % _WINDOW
             raise TooMany(f"That were {most} {kind} in one minute, the most for one client; go on in {wait} s.", wait)
+
+    def _used(self, key: str) -> int:
+        """How often in this minute; while Redis does not answer, each machine counts for itself."""
+        if self._shared is not None:
+            with suppress(JobFailed):
+                return int(self._shared.count(key, _WINDOW))
+        return self.cache.count(key, _WINDOW)
+
+    @cached_property
+    def _shared(self) -> Any:
+        if self.settings.jobs != "celery":
+            return None
+        from dashboard import celery_desk  # late, because Celery and Redis are optional
+
+        return celery_desk.RedisCounts(self.settings)
 
     def _most(self, kind: Kind) -> int:
         settings = self.settings

@@ -117,6 +117,9 @@ class Settings(BaseSettings):
     proxy_hops: int = Field(
         0, ge=0, le=9, description="Reverse proxies whose X-Forwarded headers are believed; 0 believes none."
     )
+    metrics_token: str = Field(
+        "", repr=False, description="Bearer token with which Prometheus reads /metrics without signing in."
+    )
     access_log: bool = Field(True, description="One line of JSON per request, in the web server's log.")
     jobs: Literal["local", "celery"] = Field(
         "local", description="Who runs background jobs: a job server on this machine, or Celery workers."

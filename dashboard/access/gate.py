@@ -1,5 +1,6 @@
 """The gate in front of every route: who is not known does not pass; demands.py lists what each route demands."""
 
+import hmac
 from collections.abc import Callable
 
 import flask
@@ -29,7 +30,8 @@ def register(server: flask.Flask, settings: Settings, limits: Limits, guest: Kno
         if (demand.counts or demand.starts) and cross_site():
             return refusal(403, "Another site's page may not start this.")
         try:
-            found = guest() or (User() if demand.role == "open" and _shut(settings) else known())
+            found = guest() or _scraper(settings)
+            found = found or (User() if demand.role == "open" and _shut(settings) else known())
             if not isinstance(found, User):
                 return found or refusal(403, "Nobody is signed in.")
             set_user(found)
@@ -53,6 +55,14 @@ def _admit(demand: Demand, limits: Limits) -> None:
         require_editor()
     if demand.counts:
         limits.spend(demand.counts)
+
+
+def _scraper(settings: Settings) -> User | None:
+    """Prometheus, which brings the token of VITRINE_METRICS_TOKEN to /metrics."""
+    given = flask.request.authorization
+    if flask.request.endpoint != "metrics" or not settings.metrics_token or given is None or given.type != "bearer":
+        return None
+    return User("metrics") if hmac.compare_digest(f"{given.token}".encode(), settings.metrics_token.encode()) else None
 
 
 def _shut(settings: Settings) -> bool:

@@ -2,13 +2,18 @@
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import flask
 import pytest
 
+from dashboard.cache import ResultCache
+from dashboard.errors import TooMany
 from dashboard.jobs import background_manager
+from dashboard.limits import Limits
 from dashboard.settings import Settings
 from tests.conftest import alive, free_port, wait_for
 from tests.dashboard import test_jobs
@@ -102,3 +107,21 @@ def test_a_redis_that_is_away_is_an_error_of_its_own(tmp_path: Path) -> None:
     manager = background_manager(settings)
     with pytest.raises(Exception, match="Redis that keeps background work does not answer"):
         manager.join("kind", "job", [], lambda: False)
+
+
+def test_machines_count_a_client_together(store: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "time", lambda: 120.0 * 10**7)
+    with flask.Flask("x").test_request_context():
+        machines = [
+            Limits(
+                Settings(data_dir=tmp_path / name, auth="none", jobs="celery", celery_broker=broker, jobs_per_minute=1),
+                ResultCache(tmp_path / name / "cache", 16),
+            )
+            for name, broker in (("one", BROKER), ("two", BROKER), ("cut off", "redis://127.0.0.1:1/0"))
+        ]
+        machines[0].spend("jobs")
+        with pytest.raises(TooMany):
+            machines[1].spend("jobs")
+        machines[2].spend("jobs")  # its Redis is away: it counts for itself
+        with pytest.raises(TooMany):
+            machines[2].spend("jobs")

@@ -31,7 +31,7 @@ def passwords(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Callable[..., flask.Flask]:
-    """A server with three routes behind a gate with these settings."""
+    """A server with a few routes behind a gate with these settings."""
 
     def make(**values: Any) -> flask.Flask:
         settings = Settings(data_dir=tmp_path, **values)
@@ -39,6 +39,7 @@ def served(tmp_path: Path) -> Callable[..., flask.Flask]:
         server.secret_key = "secret of this test"
         for path in ("/", "/health", "/_dash-layout"):
             server.add_url_rule(path, path, lambda: "the page", methods=["GET", "POST"])
+        server.add_url_rule("/metrics", "metrics", lambda: "the figures")
         gate.register(server, settings, Limits(settings, ResultCache(tmp_path / "cache", 16)), lambda: None)()
         if settings.proxy_hops:
             server.wsgi_app = ProxyFix(server.wsgi_app)  # type: ignore[method-assign]

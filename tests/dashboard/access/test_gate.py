@@ -81,6 +81,19 @@ def test_basic_asks_once_and_then_knows_the_session(served: Served, passwords: P
     assert "Secure" in secure.headers["Set-Cookie"].split("; ")
 
 
+def test_prometheus_reads_the_metrics_with_its_token_and_nothing_else(served: Served, passwords: Path) -> None:
+    client = served(auth="basic", auth_passwords=passwords, metrics_token="s3cret").test_client()
+
+    def asked(path: str, token: str) -> int:
+        return client.get(path, headers={"Authorization": f"Bearer {token}"}).status_code
+
+    assert asked("/metrics", "s3cret") == 200
+    assert [asked("/metrics", "wrong"), asked("/metrics", ""), client.get("/metrics").status_code] == [401] * 3
+    assert [asked("/", "s3cret"), asked("/_dash-layout", "s3cret")] == [401] * 2
+    without = served(auth="basic", auth_passwords=passwords).test_client()
+    assert without.get("/metrics", headers={"Authorization": "Bearer "}).status_code == 401
+
+
 def test_a_new_password_ends_sessions(served: Served, passwords: Path, tmp_path: Path) -> None:
     own = tmp_path / "own.txt"
     own.write_text(passwords.read_text())
