@@ -54,6 +54,7 @@
     const menu = link.closest("details.menu");
     if (menu) menu.open = false;
     const next = changed(link, asked);
+    if (link.closest(".confusion [data-chosen]")) opened.forEach((name) => delete next[name]); /* a second click closes */
     window.dash_clientside.set_props(page.dataset.queryStore, { data: next });
     if (link.closest(".confusion") || (link.closest("table.data td") && next.label)) showRows(page);
   });
@@ -68,7 +69,19 @@
       if (base[key] === asked[key]) return;
       if (asked[key] === undefined) { now.delete(key); } else { now.set(key, asked[key]); }
     });
+    (link.dataset.clear || "").split(" ").forEach((key) => { if (asked[key] === undefined) now.delete(key); });
     return Object.fromEntries(now);
+  }
+  /* A matrix is not drawn again for each cell that is opened: the open cell, row or column is marked here. */
+  const opened = ["label", "predicted", "open", "offset"];
+  function markChosen(query) {
+    const parts = opened.slice(0, 2), value = (name) => String((query || {})[name] || "");
+    document.querySelectorAll(".confusion a.view-link").forEach((link) => {
+      const asked = new URLSearchParams(link.search);
+      const same = [...parts, "filter"].every((name) => (asked.get(name) || "") === value(name));
+      const place = link.closest("td, th");
+      if (same && parts.some(value)) { place.dataset.chosen = "true"; } else { delete place.dataset.chosen; }
+    });
   }
   /* dcc.Input puts the caret back a moment after each key, to where it was then: on a busy machine the next
      letters land in the middle of the word. The browser keeps the caret by itself. */
@@ -136,6 +149,7 @@
       });
     });
     hosts.forEach(draw);
+    if (hosts.size) markChosen(Object.fromEntries(new URLSearchParams(window.location.search)));
   }).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["data-tree"] });
 
   /* Back and forward within one page: the address bar tells the page's query, not the other way round. */
@@ -225,6 +239,17 @@
     });
   }).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["tabindex"] });
 
+  /* resolves once no slot of the first kind (see layouts.page.slot) is being filled, at the latest after ten seconds */
+  function settled() {
+    const until = Date.now() + 10000;
+    return new Promise((resolve) => {
+      const look = () => {
+        const busy = document.querySelector(".slot-first[data-dash-is-loading=true]") && Date.now() < until;
+        if (busy) { window.setTimeout(look, 25); } else { resolve(); }
+      };
+      window.setTimeout(look, 60); /* because a click marks the slots a moment later */
+    });
+  }
   const noUpdate = () => window.dash_clientside.no_update;
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     vitrine: {
@@ -239,6 +264,7 @@
           const first = !new URLSearchParams(window.location.search).get("run");
           window.history[first ? "replaceState" : "pushState"](null, "", window.location.pathname + target);
         }
+        markChosen(query);
         return query && query.run ? query.run : noUpdate();
       },
       /* the control <page>-<parameter> sets that parameter of the page's query; the page starts again at row one */
@@ -260,6 +286,11 @@
           if (query && query[name] !== undefined && query[name] !== "") next[name] = String(query[name]);
         });
         return JSON.stringify(next) === JSON.stringify(before) ? noUpdate() : next;
+      },
+      /* the same for what stands further down: it waits until what was clicked is there, and so leaves the server to it */
+      pickLater(query, before) {
+        const found = window.dash_clientside.vitrine.pick(query, before);
+        return found === noUpdate() ? found : settled().then(() => found);
       },
       /* the control <page>-<parameter> shows what a link made of that parameter */
       follow(query, shown) {

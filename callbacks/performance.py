@@ -26,8 +26,10 @@ def register(app: dash.Dash, services: Services) -> None:
     filter_box.register(app, services, "performance", performance.PATH, PerformanceQuery)
     slice_finder.register(app, services, Ids.QUERY)
     detection_errors.register(app, services, Ids.QUERY)
-    for view in (Ids.BODY_VIEW, Ids.ROWS_VIEW, Ids.CONTRAST_VIEW, Ids.CURVES_VIEW):
+    for view in (Ids.BODY_VIEW, Ids.ROWS_VIEW):
         run_picker.pick(app, Ids.QUERY, view)
+    for view in (Ids.CONTRAST_VIEW, Ids.CURVES_VIEW):
+        run_picker.pick(app, Ids.QUERY, view, later=True)
     app.clientside_callback(
         ClientsideFunction("vitrine", "heatmapCell"),
         Input({"type": Ids.HEATMAP, "index": ALL}, "clickData"),

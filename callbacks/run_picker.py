@@ -48,10 +48,11 @@ def control(app: dash.Dash, query: str, component: str, prop: str = "value") -> 
     )  # fmt: skip
 
 
-def pick(app: dash.Dash, query: str, view: str) -> None:
-    """Let a view (see layouts.page) follow its fields of the page's query."""
+def pick(app: dash.Dash, query: str, view: str, later: bool = False) -> None:
+    """Let a view (see layouts.page) follow its fields of the page's query; `later` once the first slots are filled."""
+    name = "pickLater" if later else "pick"
     app.clientside_callback(
-        ClientsideFunction("vitrine", "pick"), Output(view, "data"), Input(query, "data"), State(view, "data")
+        ClientsideFunction("vitrine", name), Output(view, "data"), Input(query, "data"), State(view, "data")
     )
 
 

@@ -89,7 +89,8 @@ def _controls(report: MatrixReport, path: str, query: PerformanceQuery) -> html.
 
 
 def render(report: MatrixReport, path: str, query: PerformanceQuery, graph_type: str) -> Any:
-    """The matrix; each cell leads to the rows behind it. `graph_type` is the type in the heat map's id."""
+    """The matrix; each cell leads to the rows behind it (assets/vitrine.js marks the open one). `graph_type` is the
+    type in the heat map's id."""
     if not report.cells:
         return html.P("No row has both values.", className="muted mb-0")
     counts = _counts(report, query)
@@ -124,8 +125,7 @@ def _select(query: PerformanceQuery, *chosen: tuple[Side, int]) -> dict[str, Any
         elif side.filters[place]:
             filters.append(side.filters[place])
             changes["open"] = "all"
-    changes["filter"] = narrowed(query.filter, filters)
-    return changes
+    return {**changes, "filter": narrowed(query.filter, filters)} if filters else changes
 
 
 def narrowed(filter_: str, more: Sequence[str]) -> str:
@@ -136,26 +136,19 @@ def narrowed(filter_: str, more: Sequence[str]) -> str:
     )
 
 
-def _is_chosen(query: PerformanceQuery, changes: dict[str, Any]) -> bool:
-    names = ("label", "predicted", "filter", "open")
-    return any(changes[name] for name in names[:2]) and all(getattr(query, name) == changes[name] for name in names)
-
-
 def _head(side: Side, place: int, scope: str, n: int, path: str, query: PerformanceQuery) -> html.Th:
     value, changes = side.values[place], _select(query, (side, place))
     if not (side.parameter or side.filters[place]):
         return html.Th(value, scope=scope, title=value)
-    chosen = _is_chosen(query, changes)
-    link = view_link(path, query, value, **(_FREE if chosen else changes))
+    link = view_link(path, query, value, **changes)
     link.title = f"{_title(side)} {value}: {formats.plural(n, 'row')}"
-    return html.Th(link, scope=scope, **{"data-chosen": "true"} if chosen else {})
+    return html.Th(link, scope=scope)
 
 
 def _cell(report: MatrixReport, counts: _Counts, row: int, column: int, path: str, query: PerformanceQuery) -> html.Td:
     n, heat = counts.n.get((row, column), 0), counts.share(row, column, query.shares)
     names = report.down.values[row], report.across.values[column]
     changes = _select(query, (report.down, row), (report.across, column))
-    chosen = _is_chosen(query, changes)
     right = report.classes and names[0] == names[1]
     dimmed = bool(query.dim) and right
     marks = {
@@ -165,13 +158,13 @@ def _cell(report: MatrixReport, counts: _Counts, row: int, column: int, path: st
         "dimmed": dimmed,
     }
     text = formats.percent(heat) if query.shares and n else formats.count(n)
-    link: Any = view_link(path, query, text, **(_FREE if chosen else changes))
+    link: Any = view_link(path, query, text, **changes)
     if not all(side.parameter or side.filters[place] for side, place in ((report.down, row), (report.across, column))):
         link = html.Span(text)  # because a link could select the rows of one side only
     link.title = _spoken(report, counts, row, column)
     style = {"--heat": f"{_shade(heat / counts.full):.2f}" if n and not dimmed else "0"}
     css = " ".join(name for name, on in marks.items() if on)
-    return html.Td(link, className=css, style=style, **{"data-chosen": "true"} if chosen else {})
+    return html.Td(link, className=css, style=style)
 
 
 def _spoken(report: MatrixReport, counts: _Counts, row: int, column: int) -> str:

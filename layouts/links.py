@@ -20,8 +20,12 @@ class Path(StrEnum):
 
 
 def view_link(path: str, query: Any, children: Any, css: str = "", **changes: Any) -> html.A:
-    """A real link to the query with `changes`; inside its own page a plain click loads nothing but the new figures."""
-    return html.A(children, href=to_url(path, query, **changes), className=f"view-link {css}".strip())
+    """A real link to the query with `changes`; inside its own page a plain click loads nothing but the new figures.
+
+    What it takes back (changes to "" or 0) is named in `data-clear`, because it may have been set after the drawing."""
+    taken = " ".join(name for name, value in changes.items() if value in ("", 0))
+    given = {"data-clear": taken} if taken else {}
+    return html.A(children, href=to_url(path, query, **changes), className=f"view-link {css}".strip(), **given)
 
 
 def base(query: Any) -> dict[str, str]:

@@ -17,9 +17,11 @@ def build(query_id: str, params: dict[str, Any], title: str, question: str, tool
     return html.Div([dcc.Store(id=query_id, data=params), head, *body], **{"data-query-store": query_id})
 
 
-def slot(slot_id: str, *heights: int) -> html.Div:
-    """A place that a callback fills; grey blocks until then."""
-    return html.Div(parts.skeleton(*heights) if heights else None, id=slot_id)
+def slot(slot_id: str, *heights: int, first: bool = False) -> html.Div:
+    """A place that a callback fills; grey blocks until then. Views that come later wait for those filled first (see
+    vitrine.pickLater)."""
+    css = {"className": "slot-first"} if first else {}
+    return html.Div(parts.skeleton(*heights) if heights else None, id=slot_id, **css)
 
 
 def view(view_id: str, fields: Sequence[str]) -> dcc.Store:

@@ -1,5 +1,6 @@
 """The Performance page: overall, per class, per slice, and the rows behind every figure."""
 
+from dataclasses import replace
 from enum import StrEnum
 from typing import Any
 
@@ -59,19 +60,23 @@ def build(**query: str) -> html.Div:
     tools = run_picker.build(Ids.MODEL, Ids.RUN)
     filters, finder = filter_box.build("performance", query.get("filter", "")), slice_finder.section()
     views = [
-        page.view(Ids.BODY_VIEW, (*_ROWS_FIELDS, *_MATRIX_FIELDS, "sort", "order")),
+        page.view(Ids.BODY_VIEW, ("run", "filter", "slice", *_MATRIX_FIELDS, "sort", "order")),
         page.view(Ids.ROWS_VIEW, (*_ROWS_FIELDS, "offset")),
         page.view(Ids.CONTRAST_VIEW, ("run", "filter", "slice")),
         page.view(Ids.CURVES_VIEW, ("run", "filter", "slice", "curve")),
     ]
-    slots = [page.slot(Ids.BODY, 120, 320, 260), *(page.slot(slot) for slot in (Ids.ROWS, Ids.CONTRAST, Ids.CURVES))]
+    slots = [page.slot(Ids.BODY, 120, 320, 260, first=True), page.slot(Ids.ROWS, first=True)]
+    slots += [page.slot(Ids.CONTRAST), page.slot(Ids.CURVES)]
     boxes = detection_errors.build()
     body = (filters, slots[0], boxes, finder, *slots[1:], *views)
     return page.build(Ids.QUERY, query, "Performance", QUESTION, tools, *body)
 
 
 def render(report: PerformanceReport, query: PerformanceQuery, matrix: MatrixReport | None = None) -> Any:
-    """The whole report; `matrix` is there for classifications with predictions."""
+    """The whole report; `matrix` is there for classifications with predictions.
+
+    Which rows are open is none of its business: links open them from wherever the page is then."""
+    query = replace(query, **_FREE)
     blocks = [
         run_picker.facts(report.run),
         parts.problems(report.problems),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import yaml  # type: ignore[import-untyped]
@@ -41,6 +42,20 @@ def file_slices(text: str, columns: Mapping[str, str], name: str = "slices.yaml"
 
     Accepted: a list of {name, description, filter}, or that list below the key `slices`.
     """
+    slices, problems = _file_slices(text, tuple(columns.items()), name)
+    return list(slices), list(problems)
+
+
+@lru_cache(32)
+def _file_slices(
+    text: str, types: tuple[tuple[str, str], ...], name: str
+) -> tuple[tuple[Slice, ...], tuple[Problem, ...]]:
+    """Kept, because each click needs the file several times and reading it costs more than counting a slice."""
+    slices, problems = _read_slices(text, dict(types), name)
+    return tuple(slices), tuple(problems)
+
+
+def _read_slices(text: str, columns: Mapping[str, str], name: str) -> tuple[list[Slice], list[Problem]]:
     try:
         found = yaml.safe_load(text)
     except (yaml.YAMLError, RecursionError) as exc:

@@ -35,6 +35,16 @@ def test_a_confusion_cell_opens_its_rows_and_the_url_shows_them_elsewhere(open_p
     expect(page).to_have_url(re.compile("label=.*predicted="))
     elsewhere = open_page(page.url.removeprefix(demo.base_url))
     expect(elsewhere.locator("#performance-rows")).to_contain_text(f"of {count} row")
+    chosen = ".confusion td[data-chosen]"
+    expect(elsewhere.locator(chosen)).to_have_text(str(count))
+    elsewhere.locator(f"{chosen} a").click()
+    expect(elsewhere.locator("#performance-rows")).to_be_empty()
+    expect(elsewhere.locator(chosen)).to_have_count(0)
+    page.locator(".chip[href*='slice=']").first.click()  # drawn before the cell was opened, and closes it all the same
+    expect(page).to_have_url(re.compile("slice="))
+    expect(rows).to_be_empty()
+    page.go_back()
+    expect(rows).to_contain_text(f"of {count} row")
     page.go_back()
     expect(rows).to_be_empty()
 

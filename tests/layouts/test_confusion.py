@@ -39,10 +39,10 @@ def test_cells_and_heads_are_links_to_their_rows():
     assert found["prediction cat: 40 rows"].href == "/performance?run=r1&predicted=cat"
 
 
-def test_the_chosen_cell_is_marked_and_a_second_click_frees_it():
-    tree = drawn(classes("cat", "dog"), PerformanceQuery(run="r1", label="cat", predicted="cat"))
-    cell = next(link for link in links(tree) if link.title.startswith("40 rows"))
-    assert cell.href == "/performance?run=r1"
+def test_a_cell_says_what_it_takes_back_because_the_matrix_is_not_drawn_again_for_it():
+    found = {link.title: getattr(link, "data-clear") for link in links(drawn(classes("cat", "dog")))}
+    assert found["label cat: 50 rows"] == "predicted open offset"
+    assert {cleared for title, cleared in found.items() if "labelled" in title} == {"open offset"}
 
 
 def test_a_column_is_filtered_and_its_rows_are_opened():
