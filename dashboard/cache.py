@@ -8,7 +8,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,11 @@ from typing import Generic, TypeVar
 
 import diskcache
 
+from dashboard.locks import alone
+
 T = TypeVar("T")
+
+_FRESH = 3600.0
 
 CACHE_ERRORS = (OSError, sqlite3.Error, diskcache.Timeout)
 
@@ -39,7 +43,11 @@ def cache_key(name: str, version: int, subject: str, query: object) -> str:
 
 
 class ResultCache:
-    """A bounded diskcache folder shared by all processes; opened on first use, so after any fork."""
+    """A bounded diskcache folder shared by all processes; opened on first use, so after any fork.
+
+    Reading writes nothing, because SQLite has one writer at a time: a value that is read is stored anew only when that
+    was last done an hour ago, and the least recently stored ones make room.
+    """
 
     def __init__(self, folder: Path, size_limit_mb: int) -> None:
         self._folder = folder
@@ -49,12 +57,25 @@ class ResultCache:
     def _disk(self) -> diskcache.Cache:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
-        return diskcache.Cache(str(self._folder), size_limit=self._size, eviction_policy="least-recently-used")
+        (self._folder / "locks").mkdir(mode=0o700, exist_ok=True)
+        return diskcache.Cache(str(self._folder), size_limit=self._size, eviction_policy="least-recently-stored")
 
     def peek(self, key: str) -> Cached[object] | None:
         """The stored value, or None on a miss; computes nothing."""
         found = self._disk.get(key)
-        return None if found is None else Cached(found[1], True, max(0.0, time.time() - found[0]))
+        if found is None:
+            return None
+        made, value, *stored = found
+        if time.time() - (stored[0] if stored else made) > _FRESH:
+            self._refresh(key, made, value)
+        return Cached(value, True, max(0.0, time.time() - made))
+
+    def _refresh(self, key: str, made: float, value: object) -> None:
+        now = time.time()
+        with suppress(*CACHE_ERRORS):
+            there, expires = self._disk.get(key, expire_time=True)
+            if there is not None:
+                self._disk.set(key, (made, value, now), expire=None if expires is None else expires - now)
 
     def store(self, key: str, value: object, expire: float | None = None) -> None:
         """Store a value; `expire` is in seconds."""
@@ -63,8 +84,8 @@ class ResultCache:
     def compute(self, key: str, function: Callable[[], T], expire: float | None = None) -> Cached[T]:
         """The stored value, or the function's result; equal requests in any process run it once.
 
-        Errors are not cached. A holder that dies frees the lock after its 120 s expiry. A cache that cannot be used
-        (a full disk) keeps nothing, and nobody is refused for it.
+        Errors are not cached. Whoever waits for one that dies computes itself. A cache that cannot be used (a full
+        disk) keeps nothing, and nobody is refused for it.
         """
         found = self._found(key)
         if found is None:
@@ -72,7 +93,7 @@ class ResultCache:
                 found = self._found(key)
                 if found is None:
                     value = function()
-                    with suppress(*CACHE_ERRORS):
+                    with suppress(*CACHE_ERRORS), self._disk.transact():
                         self.store(key, value, expire)
                         self._disk.incr("count/computed/" + key.split("/", 1)[0])
                     return Cached(value, False, 0.0)
@@ -88,17 +109,11 @@ class ResultCache:
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:
         """Hold the key's lock, where locks can be had."""
-        lock = None
-        with suppress(*CACHE_ERRORS):
-            asked = diskcache.Lock(self._disk, f"lock/{key}", expire=120)
-            asked.acquire()
-            lock = asked
-        try:
-            yield
-        finally:
+        name = hashlib.blake2b(key.encode(), digest_size=16).hexdigest()
+        with ExitStack() as held:
             with suppress(*CACHE_ERRORS):
-                if lock is not None:
-                    lock.release()
+                held.enter_context(alone(self._folder / "locks" / name))
+            yield
 
     def count(self, key: str, seconds: int) -> int:
         """How often this was called for the key in the current window of so many seconds, in all processes."""

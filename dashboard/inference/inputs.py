@@ -176,8 +176,9 @@ def _cast(values: Any, dtype: str) -> Array:
         raise ValueError("not finite")
     if np.dtype(dtype).kind in "iu" and found.dtype.kind == "f" and not (found == np.trunc(found)).all():
         raise ValueError("fractions in whole numbers")
+    numbers = found if found.dtype.kind == "f" == np.dtype(dtype).kind else values  # because a long list takes long
     with np.errstate(over="raise", invalid="raise"):
-        return np.asarray(values, dtype=dtype)
+        return np.asarray(numbers, dtype=dtype)
 
 
 def _bare(card: ModelCard, given: Given) -> Given:

@@ -3,9 +3,11 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
+from pytest import MonkeyPatch
 
 from dashboard.cache import ResultCache
 from tests.conftest import CHECKOUT
@@ -20,6 +22,22 @@ def test_the_quota_holds_and_the_newest_values_stay(tmp_path: Path) -> None:
     held = sum(path.stat().st_size for path in (tmp_path / "cache").rglob("*.val"))
     assert held <= 2.5 * 2**20
     assert cache.counters() == {"computed/big": 40, "hit/big": 1}
+
+
+def test_reading_keeps_a_value_from_making_room_and_its_age_stays(tmp_path: Path, monkeypatch: MonkeyPatch) -> None:
+    cache = ResultCache(tmp_path / "cache", 2)
+    cache.store("kept/1/a/q", "old", expire=50_000)
+    begin, blob = time.time(), os.urandom(40_000)
+    for hours in range(1, 9):
+        monkeypatch.setattr("dashboard.cache.time.time", lambda hours=hours: begin + 4000 * hours)
+        found = cache.peek("kept/1/a/q")
+        assert found is not None and found.value == "old"
+        assert abs(found.age - 4000 * hours) < 5
+        for number in range(20):
+            cache.store(f"big/1/{hours}/{number}", blob)
+    assert cache.peek("big/1/1/0") is None
+    monkeypatch.setattr("dashboard.cache.time.time", lambda: begin + 50_001)
+    assert cache.peek("kept/1/a/q") is None
 
 
 _FULL = """
