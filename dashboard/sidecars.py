@@ -62,8 +62,8 @@ def missing(index: RunIndex, settings: Settings) -> list[Evaluation]:
         found = index.evaluation(row.run_id)
         if found is None or not _sliceable(found) or found.n_rows <= settings.sidecar_rows:
             continue
-        # a byte per row and column, and up to eight for what is counted
-        room -= found.n_rows * (len(found.roles.features) + len(found.roles.slices) + 8)
+        # a byte per row and column, up to eight for what is counted and per plain column (id, label, score ...)
+        room -= found.n_rows * (9 * len(found.roles.features) + len(found.roles.slices) + 8 + 32)
         if room < 0:
             break
         if not codes_folder(tables, found).exists():

@@ -50,7 +50,7 @@ def filter_mask(tables: Tables, evaluation: Evaluation, where: str) -> Mask | No
     return _mask(tables, evaluation.table, where, seen.st_mtime_ns, seen.st_size)
 
 
-@lru_cache(2)
+@lru_cache(4)
 def _mask(tables: Tables, path: Path, where: str, _mtime: int, _size: int) -> Mask:
     """Kept (one byte per row), because one click asks for the same rows once per column."""
     found = tables.query(f"SELECT coalesce({where}, false) AS m FROM {source(path)}")["m"]

@@ -5,6 +5,7 @@ A condition is evaluated by the database on the distinct values of its columns; 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from math import prod
 
 import numpy as np
@@ -62,8 +63,15 @@ def decide(tables: Tables, evaluation: Evaluation, codes: Codes, condition: Cond
     types = tables.columns(evaluation.table)
     parts = ", ".join(_values(i, column, types[column.name]) for i, column in enumerate(columns))
     order = ", ".join(f"i{i}" for i in range(len(columns)))
-    found = tables.query(f"SELECT coalesce({condition.sql}, false) AS m FROM {parts} ORDER BY {order}")["m"]
-    return Decision(tuple(c.name for c in columns), found.to_numpy().reshape(shape))
+    asked = f"SELECT coalesce({condition.sql}, false) AS m FROM {parts} ORDER BY {order}"
+    return Decision(tuple(c.name for c in columns), _decided(tables, asked).reshape(shape))
+
+
+@lru_cache(256)
+def _decided(tables: Tables, asked: str) -> NDArray[np.bool_]:
+    """Kept: the question holds all values itself, and each click asks it for every slice."""
+    found: NDArray[np.bool_] = tables.query(asked)["m"].to_numpy()
+    return found
 
 
 def _values(index: int, column: Column, type_name: str) -> str:
@@ -77,6 +85,13 @@ def condition_rows(tables: Tables, evaluation: Evaluation, codes: Codes, conditi
     """Which rows a condition holds for, by position; None for all."""
     decision = decide(tables, evaluation, codes, condition)
     return decision.rows(codes) if decision else filter_mask(tables, evaluation, condition.sql)
+
+
+def chosen_mask(tables: Tables, evaluation: Evaluation, codes: Codes, conditions: Sequence[Condition]) -> Mask | None:
+    """Which rows meet all conditions, by position; None for all."""
+    masks = [condition_rows(tables, evaluation, codes, condition) for condition in conditions]
+    used = [mask for mask in masks if mask is not None]
+    return np.logical_and.reduce(used) if len(used) > 1 else (used[0] if used else None)
 
 
 def coded_cube(

@@ -1,4 +1,5 @@
-"""The code sidecar: one byte per row and slicing column, beside the table, memory-mapped and shared by all processes.
+"""The code sidecar: one byte per row and slicing column, beside the table, memory-mapped and shared by all processes;
+and plain columns for single rows (see row_store).
 
 Chosen over a DuckDB table of codes because counting with numpy is faster and its pages are shared by all workers.
 """
@@ -24,11 +25,12 @@ from numpy.typing import NDArray
 from dashboard.metrics.coding import Column, code_of, columns_of, plain_of, positions
 from dashboard.metrics.columns import class_text, quoted
 from dashboard.metrics.cube import Cube, count_cube, needed
+from dashboard.metrics.row_store import RowStore, RowWriter, kept_columns
 from dashboard.metrics.tables import Tables, source
 from mlflow_runs.records import Evaluation
 
 FOLDER = "codes"
-VERSION = 1
+VERSION = 2
 _BATCH = 131_072
 _HEADER = 128  # bytes of an array file before its entries
 _SMALL_TABLE = 1_000_000
@@ -45,6 +47,7 @@ class Codes:
     classes: tuple[str, ...]
     row: tuple[int, ...]
     col: tuple[int, ...]
+    store: RowStore
 
     def codes(self, name: str) -> NDArray[np.uint8]:
         """The codes of a slicing column, one byte per row."""
@@ -84,7 +87,8 @@ def open_codes(tables: Tables, evaluation: Evaluation) -> Codes | None:
         Column(**{**item, **{name: tuple(item[name]) for name in ("values", "filters", "edges", "keys")}})
         for item in found["columns"]
     )
-    return Codes(folder, found["n"], columns, tuple(found["classes"]), tuple(found["row"]), tuple(found["col"]))
+    store = RowStore(folder, tuple(found["kept"]), tuple(found["starts"]))
+    return Codes(folder, found["n"], columns, tuple(found["classes"]), tuple(found["row"]), tuple(found["col"]), store)
 
 
 def build_codes(tables: Tables, evaluation: Evaluation, progress: Progress = lambda share: None) -> Codes:
@@ -124,10 +128,14 @@ def _fill(tables: Tables, evaluation: Evaluation, scratch: Path, progress: Progr
     regression = evaluation.task == "regression"
     cube = None if regression else count_cube(tables, evaluation, "true", [])
     target = _Target(tables, evaluation, cube, columns)
-    names = list(dict.fromkeys([label, prediction, *(column.name for column in columns)]))
+    exact = [column.name for column in columns if column.kind == "category" and not column.grouped]
+    known = tables.columns(path)
+    kept = [name for name in kept_columns(path, exact) if name in known]
+    names = list(dict.fromkeys([label, prediction, *(column.name for column in columns), *kept]))
     # texts come as dictionaries, so that each distinct value is looked up once per batch and not once per row
     with pq.ParquetFile(path, read_dictionary=target.texts, pre_buffer=False) as table, ExitStack() as files:
         n, done = table.metadata.num_rows, 0
+        store = files.enter_context(RowWriter(scratch, pq.read_schema(path), kept))
         outputs = [files.enter_context((scratch / name).open("wb")) for name in target.files]
         for output, dtype in zip(outputs, target.dtypes, strict=True):
             _start(output, dtype, n)
@@ -135,6 +143,7 @@ def _fill(tables: Tables, evaluation: Evaluation, scratch: Path, progress: Progr
         for batch in table.iter_batches(batch_size=_BATCH, columns=names, use_threads=False):
             for output, dtype, part in zip(outputs, target.dtypes, target.coded(batch), strict=True):
                 output.write(np.ascontiguousarray(part, dtype).data)
+            store.write(batch)
             done += batch.num_rows
             progress(done / n)
     found = {
@@ -143,6 +152,8 @@ def _fill(tables: Tables, evaluation: Evaluation, scratch: Path, progress: Progr
         "classes": list(cube.classes) if cube else [],
         "row": cube.row.tolist() if cube else [],
         "col": cube.col.tolist() if cube else [],
+        "kept": kept,
+        "starts": store.starts,
     }
     (scratch / "codes.json").write_text(json.dumps(found), encoding="utf-8")
 

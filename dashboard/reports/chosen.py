@@ -5,10 +5,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from dashboard.cache import cache_key
+from dashboard.metrics.breakdown import Mask
+from dashboard.metrics.coded_cube import chosen_mask
 from dashboard.metrics.codes import Codes, open_codes
 from dashboard.metrics.tables import Tables
 from dashboard.reports.row_pages import subject_of, tables_of
-from dashboard.reports.selection import Selection, condition_of, selection_of
+from dashboard.reports.selection import Selection, condition_of, conditions_of, selection_of
 from mlflow_runs.records import Evaluation
 
 if TYPE_CHECKING:
@@ -32,6 +34,13 @@ class Chosen:
     def codes(self) -> Codes | None:
         """The code sidecar where it is built."""
         return open_codes(self.tables, self.evaluation)
+
+    @cached_property
+    def mask(self) -> Mask | None:
+        """Which rows are chosen, by position, where the sidecar is built; None for all."""
+        assert self.codes is not None
+        conditions = conditions_of(self.tables, self.evaluation, self.selection)
+        return chosen_mask(self.tables, self.evaluation, self.codes, conditions)
 
     def key(self, name: str, version: int, *rest: object) -> str:
         """The cache key of something computed from these rows."""

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dashboard.metrics.breakdown import filter_mask, near_and_far, right_and_wrong
+from dashboard.metrics.breakdown import near_and_far, right_and_wrong
 from dashboard.metrics.coding import Column, columns_of
 from dashboard.metrics.columns import quoted
 from dashboard.metrics.contrast import difference, worst
@@ -110,7 +110,7 @@ def contrast(rows: Chosen, features: list[Column], min_rows: int) -> ContrastRep
 def count_outcomes(rows: Chosen, features: list[Column], limit: float | None = None) -> list[Ints]:
     """Right and wrong rows by code of every feature: all at once over the sidecar, else one scan each."""
     if rows.codes is not None:
-        mask = filter_mask(rows.tables, rows.evaluation, rows.where)
+        mask = rows.mask
         names = [column.name for column in features]
         counted = (
             right_and_wrong(rows.codes, mask, names) if limit is None else near_and_far(rows.codes, limit, mask, names)

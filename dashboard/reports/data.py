@@ -4,18 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
 from dashboard.cache import cache_key
 from dashboard.errors import BadQuery
+from dashboard.metrics.coded_cube import chosen_mask
+from dashboard.metrics.coded_rows import coded_page, column_key
+from dashboard.metrics.codes import Codes, open_codes
 from dashboard.metrics.columns import quoted
 from dashboard.metrics.filters import parse_filter
-from dashboard.metrics.rows import fetch_rows
+from dashboard.metrics.rows import Rows, fetch_rows
 from dashboard.metrics.slices import Slice
 from dashboard.metrics.summary import ColumnSummary as ColumnSummary
 from dashboard.metrics.summary import duplicates, summarize
 from dashboard.metrics.tables import Tables, source
 from dashboard.reports.row_pages import RowPage as RowPage
 from dashboard.reports.row_pages import as_page, require_table, subject_of, tables_of
-from dashboard.reports.selection import Selection, condition_of, selection_of, slices_of
+from dashboard.reports.selection import Selection, condition_of, conditions_of, selection_of, slices_of
 from mlflow_runs.records import Evaluation, Problem, RunRow
 
 if TYPE_CHECKING:
@@ -156,9 +161,24 @@ def page_of(tables: Tables, evaluation: Evaluation, query: DataQuery, selection:
     """The page of a query over an evaluation's table; BadQuery for an unknown column or order."""
     path = require_table(evaluation).table
     assert path is not None
-    types = tables.columns(path)
+    types, codes = tables.columns(path), open_codes(tables, evaluation)
+    if codes is not None and (found := _coded(tables, evaluation, codes, query, selection)):
+        return as_page(found, query.offset, query.limit)
     where, order = condition_of(tables, evaluation, selection), sort_order(query.sort, query.order, types)
     return as_page(fetch_rows(tables, evaluation, where, order, query.offset, query.limit), query.offset, query.limit)
+
+
+def _coded(tables: Tables, evaluation: Evaluation, codes: Codes, query: DataQuery, selection: Selection) -> Rows | None:
+    """The same page from the code sidecar; None where the order is that of texts which only the table has."""
+    if query.order not in ("asc", "desc"):
+        return None
+    mask = chosen_mask(tables, evaluation, codes, conditions_of(tables, evaluation, selection))
+    rows = None if mask is None else np.flatnonzero(mask)
+    key = column_key(codes, query.sort, rows) if query.sort else None
+    if query.sort and key is None:
+        return None
+    order = (*key, query.order == "desc") if key else None
+    return coded_page(tables, evaluation, codes, rows, order, query.offset, query.limit)
 
 
 def sort_order(column: str, order: str, types: dict[str, str]) -> str:

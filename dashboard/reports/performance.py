@@ -1,13 +1,18 @@
 """What the Performance page shows, and the pure functions that compute it."""
 
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from dashboard.metrics.coded_cube import chosen_mask
+from dashboard.metrics.coded_rows import cell_rows, coded_page, confidences
+from dashboard.metrics.codes import Codes, open_codes
 from dashboard.metrics.columns import class_text, holds_class, number, quoted, string
 from dashboard.metrics.cube import needed
 from dashboard.metrics.estimate import Estimate
 from dashboard.metrics.filters import parse_filter
-from dashboard.metrics.rows import confidence, fetch_rows
+from dashboard.metrics.rows import Rows, confidence, fetch_rows
 from dashboard.metrics.slices import find_slice
 from dashboard.metrics.tables import Tables
 from dashboard.reports.figures import LoggedMetric as LoggedMetric
@@ -18,7 +23,7 @@ from dashboard.reports.measured import Confusion as Confusion
 from dashboard.reports.measured import Residuals as Residuals
 from dashboard.reports.measured import SliceRow as SliceRow
 from dashboard.reports.row_pages import RowPage, as_page, tables_of
-from dashboard.reports.selection import Selection, measurable, measured_of, selection_of, slices_of
+from dashboard.reports.selection import Selection, conditions_of, measurable, measured_of, selection_of, slices_of
 from mlflow_runs.records import Evaluation, Problem, RunRow, Task
 
 if TYPE_CHECKING:
@@ -163,6 +168,9 @@ def errors_of(
     tables: Tables, evaluation: Evaluation, query: PerformanceQuery, selection: Selection, limit: int = PAGE
 ) -> RowPage:
     """The page of rows behind a cell of an evaluation's table, 25 from `query.offset`."""
+    codes = open_codes(tables, evaluation)
+    if codes is not None and evaluation.task in ("classification", "regression"):
+        return as_page(_coded(tables, evaluation, codes, query, selection, limit), query.offset, limit)
     path, label, prediction = needed(evaluation)
     types = tables.columns(path)
     conditions = [parse_filter(selection.filter, types).sql]
@@ -183,6 +191,23 @@ def errors_of(
         order = f"{score} DESC NULLS LAST" if score else ""
     where = " AND ".join(f"({text})" for text in conditions)
     return as_page(fetch_rows(tables, evaluation, where, order, query.offset, limit), query.offset, limit)
+
+
+def _coded(
+    tables: Tables, evaluation: Evaluation, codes: Codes, query: PerformanceQuery, selection: Selection, limit: int
+) -> Rows:
+    """The same page from the code sidecar."""
+    mask = chosen_mask(tables, evaluation, codes, conditions_of(tables, evaluation, selection))
+    if evaluation.task == "regression":
+        errors = np.abs(codes.errors())
+        rows = np.flatnonzero(~np.isnan(errors) if mask is None else ~np.isnan(errors) & mask)
+        key: Any = errors[rows]
+    else:
+        wrong = not (query.label or query.predicted or query.open == "all")
+        rows = cell_rows(codes, query.label, query.predicted, wrong, mask)
+        key = confidences(codes, evaluation, rows)
+    order = None if key is None else (key, None, True)
+    return coded_page(tables, evaluation, codes, rows, order, query.offset, limit)
 
 
 def _sets(label: str, prediction: str, types: dict[str, str], query: PerformanceQuery) -> list[str]:

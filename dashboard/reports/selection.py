@@ -50,13 +50,21 @@ def selection_of(services: "Services", evaluation: Evaluation, filter_: str = ""
 
 def condition_of(tables: Tables, evaluation: Evaluation, selection: Selection) -> str:
     """Checked SQL of the rows that a selection's filter and slice hold; works without label and prediction."""
+    first, *rest = conditions_of(tables, evaluation, selection)
+    return f"({first.sql}) AND ({rest[0].sql})" if rest else first.sql
+
+
+def conditions_of(tables: Tables, evaluation: Evaluation, selection: Selection) -> list[Condition]:
+    """A selection's filter and, if one is chosen, its slice; BadQuery for the filter or an unknown slice."""
     path = require_table(evaluation).table
     assert path is not None
-    where = parse_filter(selection.filter, tables.columns(path)).sql
-    if not selection.slice:
-        return where
-    slices, _ = slices_of(tables, evaluation, selection.slices_file, selection.others)
-    return f"({where}) AND ({slices[find_slice(slices, selection.slice)].condition})"
+    types = tables.columns(path)
+    where = parse_filter(selection.filter, types)
+    found = [Condition(where.sql, where.columns)]
+    if selection.slice:
+        slices, _ = slices_of(tables, evaluation, selection.slices_file, selection.others)
+        found.append(_condition(slices[find_slice(slices, selection.slice)], types))
+    return found
 
 
 def measured_of(services: "Services", evaluation: Evaluation, selection: Selection) -> Cached[Measured]:

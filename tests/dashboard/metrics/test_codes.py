@@ -131,6 +131,7 @@ def test_old_sidecars_make_room(tmp_path: Path) -> None:
     evaluations = [evaluation_of(tmp_path, frame(k), features=("region",)) for k in (200_000, 210_000)]
     for evaluation in evaluations:
         build_codes(home, evaluation)
-    assert prune_codes(home, 100) == 0
-    assert prune_codes(home, 1) == 1
+    newest = sum(file.stat().st_size for file in codes_folder(home, evaluations[1]).iterdir()) / 2**20
+    assert prune_codes(home, 3 * int(newest + 1)) == 0
+    assert prune_codes(home, int(newest + 1)) == 1
     assert [open_codes(home, evaluation) is None for evaluation in evaluations] == [True, False]
