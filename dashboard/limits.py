@@ -4,6 +4,7 @@ With VITRINE_JOBS=celery it is counted in Redis, so by all machines together.
 """
 
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
@@ -19,9 +20,11 @@ from dashboard.errors import TooMany
 from dashboard.jobs import JobFailed
 from dashboard.settings import Settings
 
-Kind = demands.Kind | Literal["sign-ins", "embedded predictions"]
+Kind = demands.Kind | Literal["sign-ins", "embedded predictions", "embedded live pictures"]
 _WINDOW = 60
 _SIGN_INS = 20
+_OF_LINKS: Mapping[str, Kind] = {"predictions": "embedded predictions", "live pictures": "embedded live pictures"}
+_DRAG = 10  # pictures while a slider moves for one prediction: one in flight at a time, up to thirty a second
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,9 @@ class Limits:
     def spend(self, kind: Kind, name: str = "") -> None:
         """Count one for the client (or `name`); TooMany above the limit. Nothing is counted while access is unset,
         because only this machine is served then, nor in job processes."""
-        if kind == "predictions" and current_user().link:
-            kind, name = "embedded predictions", current_user().link
-        named = kind in ("sign-ins", "embedded predictions")
+        if kind in _OF_LINKS and current_user().link:
+            kind, name = _OF_LINKS[kind], current_user().link
+        named = kind == "sign-ins" or kind.startswith("embedded")
         if not flask.has_request_context() or not (self.settings.auth or named):
             return
         most = self._most(kind)
@@ -67,8 +70,10 @@ class Limits:
         settings = self.settings
         return {
             "predictions": settings.predictions_per_minute,
+            "live pictures": _DRAG * settings.predictions_per_minute,
             "uploads": settings.uploads_per_minute,
             "jobs": settings.jobs_per_minute,
             "sign-ins": _SIGN_INS,
             "embedded predictions": settings.embed_predictions_per_minute,
+            "embedded live pictures": _DRAG * settings.embed_predictions_per_minute,
         }[kind]

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["predictions", "uploads", "jobs"]
+Kind = Literal["predictions", "live pictures", "uploads", "jobs"]
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ DEMANDS = {
     "prediction_report": Demand("viewer", "predictions"),
     "results": _VIEWER,
     "pictures": Demand("viewer", embedded="view"),
-    "live_picture": Demand("viewer", "predictions", "predict"),
+    "live_picture": Demand("viewer", "live pictures", "predict"),
     "uploads_limit": Demand("viewer", embedded="predict"),
     "uploads": Demand("viewer", "uploads", "predict"),
     "api.models": _VIEWER,

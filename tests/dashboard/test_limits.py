@@ -50,3 +50,15 @@ def test_a_folder_that_cannot_be_written_lets_requests_pass(tmp_path: Path) -> N
     with flask.Flask("x").test_request_context():
         for _ in range(5):
             _limits(tmp_path, auth="none").spend("uploads")
+
+
+def test_a_drag_of_a_generators_slider_is_not_stopped_by_the_limit_of_predictions(tmp_path: Path) -> None:
+    with flask.Flask("x").test_request_context():
+        limits = _limits(tmp_path, auth="none", predictions_per_minute=2, embed_predictions_per_minute=1)
+        for most, user in ((20, User("ada")), (10, User("", link="wiki"))):
+            set_user(user)
+            for _ in range(most):
+                limits.spend("live pictures")
+            limits.spend("predictions")
+            with pytest.raises(TooMany, match=f"{most} .*live pictures in one minute"):
+                limits.spend("live pictures")
