@@ -1,6 +1,7 @@
 """From the bytes of an uploaded picture to the numbers a model expects, by the Hugging Face preprocessor names."""
 
 import io
+import re
 import warnings
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,7 @@ from dashboard.errors import BadInput
 
 FORMATS = ("PNG", "JPEG", "GIF", "BMP", "TIFF", "WEBP", "PPM")
 PIXEL_LIMIT = 50_000_000
-_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, Image.DecompressionBombError, Warning)
+_BROKEN = (OSError, SyntaxError, ValueError, EOFError, IndexError, Warning)
 
 
 def open_image(data: bytes, name: str = "The image") -> Image.Image:
@@ -30,7 +31,11 @@ def open_image(data: bytes, name: str = "The image") -> Image.Image:
             width, height = image.size
             if width * height > PIXEL_LIMIT:
                 raise BadInput(f"{name} has {width} x {height} pixels; {accepted} is needed.")
-            return _eight_bits(ImageOps.exif_transpose(image))
+            ImageOps.exif_transpose(image, in_place=True)  # because a photograph's copy has 36 MB
+            return _eight_bits(image)
+    except Image.DecompressionBombError as exc:  # what Pillow itself refuses, before it tells width and height
+        pixels = max(map(int, re.findall(r"\d+", str(exc))), default=0)
+        raise BadInput(f"{name} has {pixels // 10**6} megapixels; {accepted} is needed.") from exc
     except _BROKEN as exc:
         start = data[:8].hex(" ")
         raise BadInput(
@@ -54,14 +59,16 @@ def channels_last(shape: tuple[int, ...]) -> bool:
 
 def _eight_bits(image: Image.Image) -> Image.Image:
     if image.mode in ("I", "F") or image.mode.startswith("I;"):
-        values = np.asarray(image, dtype=np.float64)
-        return Image.fromarray((values / (257 if values.max(initial=0) > 255 else 1)).clip(0, 255).astype(np.uint8))
+        values = np.asarray(image)  # in its own type, because 50 megapixels are 400 MB in float64
+        deep = values.max(initial=0) > 255
+        scaled = values.clip(0, 65535) // values.dtype.type(257) if deep else values.clip(0, 255)
+        return Image.fromarray(scaled.astype(np.uint8))
     if image.mode in ("1", "L"):
         return image.convert("L")
     if image.has_transparency_data:
         paper = Image.new("RGBA", image.size, "white")  # because transparent pixels carry arbitrary colours
         return Image.alpha_composite(paper, image.convert("RGBA")).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")
 
 
 def image_tensor(image: Image.Image, shape: tuple[int, ...], dtype: str, options: Mapping[str, Any]) -> NDArray[Any]:
@@ -71,7 +78,8 @@ def image_tensor(image: Image.Image, shape: tuple[int, ...], dtype: str, options
     """
     channels, last = _layout(shape)
     height, width = _size(shape, options, last, image)
-    colours = image.convert({1: "L", 3: "RGB", 4: "RGBA"}[channels])
+    mode = {1: "L", 3: "RGB", 4: "RGBA"}[channels]
+    colours = image if image.mode == mode else image.convert(mode)
     if colours.size != (width, height):
         colours = colours.resize((width, height), Image.Resampling(int(options.get("resample", 2))))
     pixels = np.asarray(colours, dtype=np.float32).reshape(height, width, channels)

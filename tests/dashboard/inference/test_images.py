@@ -1,7 +1,10 @@
 """Pictures of every kind become the model's numbers, or a sentence."""
 
 import io
+import json
 import struct
+import subprocess
+import sys
 import zlib
 
 import numpy as np
@@ -13,6 +16,7 @@ from PIL import Image
 from dashboard.errors import BadInput
 from dashboard.inference import images
 from dashboard.inference.images import image_tensor, open_image
+from tests.conftest import CHECKOUT
 
 RGB = (-1, 3, 4, 4)
 HALF = np.linspace(0, 255, 48).astype(np.uint8).reshape(4, 4, 3)
@@ -92,6 +96,73 @@ def png_header(width, height):
 def test_a_huge_picture_is_refused_before_it_is_unpacked(size):
     with pytest.raises(BadInput, match="at most 50 megapixels"):
         open_image(png_header(*size))
+
+
+def black_png(edge):
+    """A whole black and white PNG of edge x edge pixels, without ever holding them."""
+    head, body = struct.pack(">IIBBBBB", edge, edge, 1, 0, 0, 0, 0), zlib.compressobj(1)
+    line = b"\0" + bytes(edge // 8)
+    packed = b"".join([body.compress(line * 100) for _ in range(edge // 100)]) + body.flush()
+    chunks = [(b"IHDR", head), (b"IDAT", packed), (b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data)) for kind, data in chunks
+    )
+
+
+def dangerous():
+    """Files by name, the largest picture first: what is refused, and what is odd but fine."""
+    photo, deep = Image.new("RGB", (1500, 1500), "navy"), Image.fromarray(np.full((1500, 1500), 40_000, np.uint16))
+    turned = Image.Exif()
+    turned[0x0112] = 6
+    return {
+        "20,000 x 20,000": black_png(20_000),
+        "truncated": saved(photo, "JPEG")[:9000],
+        "animated": saved(photo, "GIF", save_all=True, append_images=[photo.rotate(90)] * 9),
+        "CMYK": saved(photo.convert("CMYK"), "JPEG"),
+        "16 bits": saved(deep, "TIFF"),
+        "lying": saved(photo.resize((1500, 1000)), "JPEG", exif=turned),
+    }
+
+
+# in a process of its own: round, file, seconds, megabytes more than when the round began now and at most, the refusal
+_MEASURE = """
+import json, resource, sys, time
+from pathlib import Path
+from dashboard.errors import BadInput
+from dashboard.inference.images import open_image
+
+def held():
+    return int(Path("/proc/self/statm").read_text().split()[1]) * resource.getpagesize() / 2**20
+
+def peak():
+    return int(Path("/proc/self/status").read_text().partition("VmHWM:")[2].split()[0]) / 1024
+
+files = {Path(path).name: Path(path).read_bytes() for path in sys.argv[1:]}
+for round in range(3):  # the allocator keeps what it got once, so only later rounds tell what is lost
+    before, start = held(), peak()
+    for name, data in files.items():
+        began, said = time.perf_counter(), ""
+        try:
+            open_image(data)
+        except BadInput as error:
+            said = str(error)
+        print(json.dumps([round, name, time.perf_counter() - began, held() - before, peak() - start, said]))
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+def test_dangerous_pictures_take_little_time_and_give_their_memory_back(tmp_path):
+    files = dangerous()
+    paths = [tmp_path / name for name in files]
+    for path, data in zip(paths, files.values(), strict=True):
+        path.write_bytes(data)
+    command = [sys.executable, "-c", _MEASURE, *map(str, paths)]
+    told = subprocess.run(command, cwd=CHECKOUT, capture_output=True, text=True, check=True, timeout=60).stdout
+    refused = {"20,000 x 20,000": "has 400 megapixels", "truncated": "cannot be read"}
+    for round_, name, seconds, kept, most, said in map(json.loads, told.splitlines()):
+        assert refused.get(name, "") in said and (name in refused) == bool(said), name
+        assert seconds < 3 and kept < (20 if round_ else 60), told
+        assert most < (20 if name.startswith("20,000") else 100), told
 
 
 @settings(max_examples=60, deadline=None)
