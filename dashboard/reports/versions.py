@@ -99,7 +99,10 @@ def _key(services: Services, query: VersionsQuery, rows: Sequence[RunRow]) -> st
 
 
 def ask_versions(services: Services, query: VersionsQuery, show: Show) -> VersionsReport:
-    """Ask all chosen versions; `show` hears of every change. The first is asked alone, so that nothing delays it."""
+    """Ask all chosen versions; `show` hears of every change.
+
+    The first whose answer is not in the cache is asked alone, so that nothing delays it.
+    """
     rows = chosen_versions(services, query)
     given = read_input(services, model_card(services.runs.run(query.run)), query) if rows and query.asks else None
     if given is None:
@@ -111,11 +114,17 @@ def ask_versions(services: Services, query: VersionsQuery, show: Show) -> Versio
         tiles[tile.run.run_id] = tile
         show(_marked(tuple(tiles.values()), reference))
 
-    told(Tile(rows[0], "asking"))
-    told(_answer(services, rows[0], given))
-    waiting = iter(rows[1:])
+    left = iter(rows)
+    for row in left:
+        told(Tile(row, "asking"))
+        tile = _answer(services, row, given)
+        told(tile)
+        if not tile.cached:
+            break
+    rest = list(left)
+    waiting = iter(rest)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        asked = {pool.submit(_answer, services, row, given) for row in rows[1:]}
+        asked = {pool.submit(_answer, services, row, given) for row in rest}
         for row in islice(waiting, _AT_ONCE):
             told(Tile(row, "asking"))
         for finished in as_completed(asked):
