@@ -8,7 +8,7 @@ import hashlib
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -16,7 +16,7 @@ from typing import Generic, TypeVar
 
 import diskcache
 
-from dashboard.locks import alone
+from dashboard.locks import alone, turn
 
 T = TypeVar("T")
 
@@ -93,7 +93,7 @@ class ResultCache:
                 found = self._found(key)
                 if found is None:
                     value = function()
-                    with suppress(*CACHE_ERRORS), self._disk.transact():
+                    with suppress(*CACHE_ERRORS), self._writing(), self._disk.transact():
                         self.store(key, value, expire)
                         self._disk.incr("count/computed/" + key.split("/", 1)[0])
                     return Cached(value, False, 0.0)
@@ -105,6 +105,10 @@ class ResultCache:
         with suppress(*CACHE_ERRORS):
             return self.peek(key)
         return None
+
+    def _writing(self) -> AbstractContextManager[None]:
+        """A turn to write: in SQLite itself those who wait sleep up to a tenth of a second between two looks."""
+        return turn(self._folder / "locks" / "write")
 
     @contextmanager
     def _alone(self, key: str) -> Iterator[None]:

@@ -1,48 +1,62 @@
 """The engine beside other servers with the same model: latency and requests per second at 1, 8 and 32 clients.
 
-Stock Dash, `mlflow models serve`, LitServe, Gradio and Ray Serve are measured where they are installed; all run at
-once and are asked in turns, so that each meets the machine in the same state. Every request carries new numbers.
+Stock Dash, `mlflow models serve`, LitServe, Gradio and Ray Serve are measured where they are installed. All run at the
+same time and are asked in turns, so that each meets the machine in the same state; whoever is not asked is stopped
+(SIGSTOP), because some are never idle. BENCH_MODELS and BENCH_PEERS choose, separated by commas; BENCH_PYTHON is the
+interpreter of an environment in which other servers are installed.
+
+Of Vitrine: `message` is the engine alone with tensors; `client` a whole prediction as callbacks make it, from a row or
+a PNG file through result cache and engine; `callback` the same inside a Dash callback behind gunicorn, asked over
+HTTP; `page` the callback of the Inference page itself.
 """
 
-import importlib.util
-import json
 import os
-import re
 import signal
 import statistics
 import subprocess
 import sys
 import tempfile
-import threading
 import time
-import urllib.request
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
-from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from dashboard.inference.protocol import HEADER_FIELD, decode_parts, encode_parts
-from tests.bench.bench_engine import SHAPES, Row, make_call, make_peer_store
+from dashboard.telemetry import proportional_bytes
+from tests.bench.bench_engine import Loop, make_peer_store
+from tests.bench.clients import Crew
 from tests.conftest import CHECKOUT, answer, free_port, wait_for
 from tests.dashboard.inference.conftest import Engine
 
-_SECONDS, _ROUNDS, _CLIENTS = 3.0, 2, (1, 8, 32)
-_READY = {"litserve": "/health", "gradio": "/gradio_api/startup-events", "mlflow": "/ping", "stock": "/health"}
-_NEEDS = {"litserve": "litserve", "gradio": "gradio", "mlflow": "mlflow", "stock": "dash", "ray": "ray"}
-Call = Callable[[np.ndarray[Any, Any]], None]
+_SECONDS, _ROUNDS, _CLIENTS = 1.5, 2, (1, 8, 32)
+_READY = {"litserve": "/health", "gradio": "/gradio_api/startup-events", "mlflow": "/ping", "ray": "/v2/health/ready"}
+_NEEDS = {"callback": "dash", "page": "dash", "litserve": "litserve", "gradio": "gradio", "ray": "ray"} | {
+    "mlflow": "mlflow",
+    "stock": "dash",
+}
+_LONE, _OURS = ("stock", "page"), ("callback", "page")
 
 
 @dataclass(frozen=True)
 class Peer:
-    """A running server: its port, and its processes by their session."""
+    """A running server: its port, and the session of its processes."""
 
     name: str
     port: int
-    process: subprocess.Popen[bytes]
+    session: int
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement: latencies in ms, requests per second, the server's CPU in ms per request."""
+
+    p50: float
+    p95: float
+    rate: float
+    cpu: float
 
 
 def main() -> None:
@@ -50,202 +64,139 @@ def main() -> None:
     with tempfile.TemporaryDirectory(prefix="vitrine-bench-") as folder:
         store = make_peer_store(Path(folder))
         engine = Engine(store, Path(folder) / "data", engine_queue="256")
+        crew = Crew(engine.environment)
         try:
             engine.wait_ready()
-            for name in SHAPES:
-                _table(engine, name, store, Path(folder))
+            for model in os.environ.get("BENCH_MODELS", "mlp,cnn").split(","):
+                _table(engine, crew, model, store, Path(folder))
         finally:
+            crew.close()
             engine.stop()
 
 
-def _table(engine: Engine, model: str, store: Mapping[str, Any], folder: Path) -> None:
-    missing = [peer for peer, needed in _NEEDS.items() if importlib.util.find_spec(needed) is None]
+def _table(engine: Engine, crew: Crew, model: str, store: Mapping[str, Any], folder: Path) -> None:
+    wanted = os.environ.get("BENCH_PEERS", ",".join(_NEEDS)).split(",")
+    wanted = [name for name in wanted if name != "page" or model == "mlp"]
+    missing = [name for name in wanted if not _importable(_NEEDS[name])]
+    ours = Peer("engine", 0, engine.process.pid)
     with ExitStack() as stack:
-        wanted = [peer for peer in _NEEDS if peer not in missing]
-        started = [stack.enter_context(_running(peer, store, model, folder)) for peer in wanted]
-        peers = [peer for peer in started if peer.process.poll() is None]
-        missing += [f"{peer.name} (did not start)" for peer in started if peer not in peers]
-        cases = [(peer, n) for n in _CLIENTS for peer in (None, *peers) if n == 1 or not _is(peer, "stock")]
+        started = [stack.enter_context(_running(n, engine, store, model, folder)) for n in wanted if n not in missing]
+        peers = [peer for peer in started if peer is not None]
+        loop = stack.enter_context(Loop(folder, model))
+        for peer in peers:
+            _freeze(peer)
+        cases = [(kind, peer, n) for n in _CLIENTS for kind, peer in _cases(ours, peers) if n == 1 or kind not in _LONE]
         rows: dict[tuple[str, int], list[Row]] = {}
-        for peer, n in cases * _ROUNDS:
-            rows.setdefault((peer.name if peer else "vitrine", n), []).append(
-                _measure(engine, peer, model, store["ids"][model], n)
-            )
-        idle = {peer.name: _idle(_session(peer)) for peer in peers} | {"vitrine": _idle(engine.process.pid)}
-    print(f"\n{model}, raw torch loop: {', '.join(f'batch {n} {r:,.0f}/s' for n, r in store['loop'][model].items())}")
-    titles = ("p50 ms", "p95 ms", "requests/s", "cpu ms")
+        rates: dict[int, list[float]] = {}
+        for kind, peer, n in cases * _ROUNDS:
+            if kind == "message":
+                rates.setdefault(n, []).append(loop.rate(n))
+            where = {"kind": kind, "model": model, "port": peer.port, "data": str(engine.data_dir)}
+            where |= {"run": engine.runs[model], "id": store["ids"][model]}
+            rows.setdefault((kind, n), []).append(_measure(crew, where, peer, n))
+        idle = [(peer.name, *_idle(peer)) for peer in (ours, *peers)]
+    _print(model, {n: statistics.median(found) for n, found in rates.items()}, rows, idle)
+    left = missing + [name for name, peer in zip(wanted, started, strict=False) if peer is None]
+    print(f"left out, not installed or not started here: {', '.join(left)}" if left else "all peers were there")
+
+
+def _python(name: str = "") -> str:
+    return sys.executable if name in _OURS else os.environ.get("BENCH_PYTHON", sys.executable)
+
+
+def _importable(module: str) -> bool:
+    code = f"import importlib.util, sys; sys.exit(importlib.util.find_spec('{module}') is None)"
+    return subprocess.run([_python(), "-c", code], check=False).returncode == 0
+
+
+def _cases(ours: Peer, peers: Sequence[Peer]) -> list[tuple[str, Peer]]:
+    return [("message", ours), ("client", ours), *((peer.name, peer) for peer in peers)]
+
+
+def _print(
+    model: str,
+    loop: Mapping[int, float],
+    rows: Mapping[tuple[str, int], list[Row]],
+    idle: Sequence[tuple[str, float, float]],
+) -> None:
+    bare = 1000 / loop[1]
+    print(f"\n{model}, raw torch loop: {', '.join(f'batch {n} {rate:,.0f}/s' for n, rate in loop.items())}")
+    titles = ("p50 ms", "p95 ms", "added ms", "requests/s", "of loop", "cpu ms")
     print(f"{'server':<10}{'clients':>8}" + "".join(f"{title:>12}" for title in titles))
     for (name, n), found in rows.items():
         p50, p95, rate, cpu = (statistics.median(getattr(row, key) for row in found) for key in Row.__annotations__)
-        print(f"{name:<10}{n:>8}{p50:>12.2f}{p95:>12.2f}{rate:>12,.2f}{cpu:>12.2f}")
-    for name, (cpu, pss) in idle.items():
+        added = f"{p50 - bare:>12.2f}" if n == 1 else f"{'':>12}"
+        print(f"{name:<10}{n:>8}{p50:>12.2f}{p95:>12.2f}{added}{rate:>12,.1f}{rate / loop[n]:>12.1%}{cpu:>12.2f}")
+    for name, cpu, pss in idle:
         print(f"idle {name:<10}{cpu:>8.2%} of a core, {pss:,.0f} MB proportional")
-    if missing:
-        print(f"left out, not installed here: {', '.join(missing)}")
-
-
-def _is(peer: Peer | None, name: str) -> bool:
-    return peer is not None and peer.name == name
 
 
 @contextmanager
-def _running(name: str, store: Mapping[str, Any], model: str, folder: Path) -> Iterator[Peer]:
-    port, own = free_port(), {"OMP_NUM_THREADS": "1", "GRADIO_ANALYTICS_ENABLED": "False"}
-    command = ["tests.bench.serving_peers", name, str(port), store["folders"][model]]
-    if name == "litserve":
-        command = ["tests.bench.litserve_peer", *command[2:]]
-    if name == "ray":
-        own |= {"VITRINE_TRACKING_URI": store["uri"], "VITRINE_DATA_DIR": str(folder / "ray"), "PORT": str(port)}
-        command = ["dashboard.inference.ray_app"]
-    with (folder / f"{name}.log").open("ab") as log:
+def _running(name: str, engine: Engine, store: Mapping[str, Any], model: str, folder: Path) -> Iterator[Peer | None]:
+    """A peer that answers; None when it does not start. Its processes are ended afterwards."""
+    port, log = free_port(), folder / f"{name}-{model}.log"
+    command, own = _command(name, port, engine, store, model, folder)
+    with log.open("ab") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", *command],
+            [_python(name), "-m", *command],
             cwd=CHECKOUT,
-            env={**os.environ, **own},
+            env={**os.environ, "OMP_NUM_THREADS": "1", **own},
             stdin=subprocess.DEVNULL,
-            stdout=log,
-            stderr=log,
+            stdout=output,
+            stderr=output,
             start_new_session=True,
         )
+    peer = Peer(name, port, process.pid)
     try:
-        path = _READY.get(name, "/v2/health/ready")
-        wait_for(lambda: process.poll() is not None or answer(f"http://127.0.0.1:{port}{path}") == 200, 180)
-        if process.poll() is not None:
-            print(f"{name} ended: {(folder / f'{name}.log').read_text()[-500:]}")
-        yield Peer(name, port, process)
+        address = f"http://127.0.0.1:{port}{_READY.get(name, '/health')}"
+        with suppress(AssertionError):
+            wait_for(lambda: process.poll() is not None or answer(address) == 200, 90)
+        there = process.poll() is None and answer(address) == 200
+        if not there:
+            print(f"{name} did not start: {log.read_text()[-700:]}", flush=True)
+        yield peer if there else None
     finally:
+        _freeze(peer, signal.SIGCONT)
         process.send_signal(signal.SIGINT if name == "ray" else signal.SIGTERM)
-        try:
-            process.wait(30)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
+        with suppress(subprocess.TimeoutExpired):
+            process.wait(15)
+        _freeze(peer, signal.SIGKILL)
+        process.wait(5)
 
 
-def _measure(engine: Engine, peer: Peer | None, model: str, model_id: str, clients: int) -> Row:
-    processes = min(clients, 4)
-    surroundings = {**engine.environment, "BENCH_MODEL": model_id}
-    where = [str(engine.data_dir), engine.runs[model]] if peer is None else [peer.name, str(peer.port)]
-    command = [sys.executable, "-m", "tests.bench.bench_serving", model, str(clients // processes), *where]
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
-    started = [subprocess.Popen(command, cwd=CHECKOUT, env=surroundings, **pipes) for _ in range(processes)]
-    for process in started:
-        process.stdout.readline()
-    session = engine.process.pid if peer is None else _session(peer)
-    before = _cpu(session)
-    for process in started:
-        process.stdin.write(b"go\n")
-        process.stdin.flush()
-    texts = [process.communicate(timeout=300)[0] for process in started]
-    spent = _cpu(session) - before
-    times = np.concatenate([json.loads(text)["times"] for text in texts])
-    seconds = max(json.loads(text)["seconds"] for text in texts)
-    p50, p95 = np.percentile(times, [50, 95])
-    return Row(float(p50), float(p95), len(times) / seconds, 1000 * spent / len(times))
+def _command(
+    name: str, port: int, engine: Engine, store: Mapping[str, Any], model: str, folder: Path
+) -> tuple[list[str], dict[str, str]]:
+    """What starts the peer, and its environment."""
+    if name in ("callback", "page"):
+        made = f"tests.bench.callback_peer:create_server('{engine.runs[model]}')"
+        app = made if name == "callback" else "app:create_server()"
+        own = {**engine.environment, "VITRINE_PORT": str(port), "VITRINE_INSTANCE": f"bench/{name}/"}
+        return ["gunicorn", "-c", "gunicorn.conf.py", app], own
+    if name == "ray":
+        own = {"VITRINE_TRACKING_URI": store["uri"], "VITRINE_DATA_DIR": str(folder / "ray"), "PORT": str(port)}
+        return ["dashboard.inference.ray_app"], own
+    module = "tests.bench.litserve_peer" if name == "litserve" else "tests.bench.serving_peers"
+    what = [] if name == "litserve" else [name]
+    return [module, *what, str(port), store["folders"][model]], {"GRADIO_ANALYTICS_ENABLED": "False"}
 
 
-def ask(model: str, threads: str, *where: str) -> None:
-    """In a process of its own: call until the time is over, print the latencies in ms."""
-    times: list[float] = []
-
-    def work(call: Call, until: float) -> None:
-        generator = np.random.default_rng()
-        while time.time() < until:
-            values = generator.normal(size=SHAPES[model]).astype(np.float32)
-            started = time.perf_counter()
-            call(values)
-            times.append(1000 * (time.perf_counter() - started))
-
-    calls = [_call(*where) for _ in range(int(threads))]
-    work(calls[0], time.time() + 0.2)
-    print("ready", flush=True)
-    sys.stdin.readline()
-    times.clear()
-    begin = time.time()
-    crew = [threading.Thread(target=work, args=(call, begin + _SECONDS)) for call in calls]
-    for thread in crew:
-        thread.start()
-    for thread in crew:
-        thread.join()
-    print(json.dumps({"times": times, "seconds": time.time() - begin}))
+def _measure(crew: Crew, where: Mapping[str, Any], peer: Peer, clients: int) -> Row:
+    before: list[float] = []
+    _freeze(peer, signal.SIGCONT)
+    seconds = 2 * _SECONDS if peer.name == "stock" else _SECONDS
+    times, took = crew.ask(where, clients, seconds, lambda: before.append(_cpu(peer)))
+    spent = _cpu(peer) - before[0]
+    if peer.name != "engine":
+        _freeze(peer)
+    p50, p95 = np.percentile(times, [50, 95]) if len(times) else (np.nan, np.nan)
+    return Row(float(p50), float(p95), len(times) / took, 1000 * spent / max(len(times), 1))
 
 
-def _call(first: str, second: str) -> Call:
-    if first not in _NEEDS:
-        return make_call(first, second)
-    port = int(second)
-    if first == "stock":
-        return _stock(port)
-    if first == "gradio":
-        return _gradio(HTTPConnection("127.0.0.1", port))
-    connection = HTTPConnection("127.0.0.1", port)
-    if first == "ray":
-        return lambda values: _binary(connection, os.environ["BENCH_MODEL"], values)
-    path, key = ("/predict", "input") if first == "litserve" else ("/invocations", "inputs")
-    wrap: Callable[[Any], Any] = (lambda v: v.tolist()) if first == "litserve" else (lambda v: [v.tolist()])
-    return lambda values: _posted(connection, path, {key: wrap(values)})
-
-
-def _posted(connection: HTTPConnection, path: str, body: Any) -> Any:
-    connection.request("POST", path, json.dumps(body), {"Content-Type": "application/json"})
-    reply = connection.getresponse()
-    text = reply.read()
-    assert reply.status == 200, text[:300]
-    return json.loads(text)
-
-
-def _binary(connection: HTTPConnection, model: str, values: Any) -> None:
-    text, blobs = encode_parts({"parameters": {"binary_data_output": True}}, {"input_0": values[None]})
-    connection.request("POST", f"/v2/models/{model}/infer", b"".join((text, *blobs)), {HEADER_FIELD: str(len(text))})
-    reply = connection.getresponse()
-    body, size = memoryview(reply.read()), int(reply.headers.get(HEADER_FIELD, "0"))
-    assert reply.status == 200, bytes(body[:300])
-    decode_parts(body[:size], body[size:])
-
-
-def _gradio(connection: HTTPConnection) -> Call:
-    def call(values: Any) -> None:
-        event = _posted(connection, "/gradio_api/call/predict", {"data": [json.dumps(values.tolist())]})["event_id"]
-        connection.request("GET", f"/gradio_api/call/predict/{event}")
-        assert b"event: complete" in connection.getresponse().read()
-
-    return call
-
-
-def _stock(port: int) -> Call:
-    """A click as Dash's renderer makes it, asked every 300 ms until the result is there."""
-    base = f"http://127.0.0.1:{port}"
-    with urllib.request.urlopen(base) as reply:
-        found = re.search(r'id="_dash-config"[^>]*>(.*?)</script>', reply.read().decode(), re.S)
-    end = json.loads(found[1]).get("end_id", "") if found else ""
-    clicks = iter(range(1, 10**9))
-
-    def call(values: Any) -> None:
-        body = {
-            "output": "out.children",
-            "outputs": {"id": "out", "property": "children"},
-            "inputs": [{"id": "go", "property": "n_clicks", "value": next(clicks)}],
-            "state": [{"id": "what", "property": "value", "value": values.tolist()}],
-            "changedPropIds": ["go.n_clicks"],
-        }
-        query = f"endId={end}"
-        for _ in range(1000):
-            connection = HTTPConnection("127.0.0.1", port)
-            found = _posted(connection, f"/_dash-update-component?{query}", body)
-            if "response" in found:
-                return
-            query = (
-                f"endId={end}&cacheKey={found.get('cacheKey', '')}&job={found.get('job', '')}"
-                if "job" in found
-                else query
-            )
-            time.sleep(0.3)
-        raise TimeoutError
-
-    return call
-
-
-def _session(peer: Peer) -> int:
-    return peer.process.pid
+def _freeze(peer: Peer, number: int = signal.SIGSTOP) -> None:
+    for path in _group(peer.session):
+        with suppress(ProcessLookupError):
+            os.kill(int(path.name), number)
 
 
 def _group(session: int) -> list[Path]:
@@ -262,28 +213,22 @@ def _group(session: int) -> list[Path]:
     return found
 
 
-def _cpu(session: int) -> float:
+def _cpu(peer: Peer) -> float:
     total = 0.0
-    for path in _group(session):
-        try:
+    for path in _group(peer.session):
+        with suppress(OSError):
             total += sum(map(int, (path / "stat").read_text().rpartition(")")[2].split()[11:15])) / 100
-        except OSError:
-            continue
     return total
 
 
-def _idle(session: int) -> tuple[float, float]:
-    before, begin = _cpu(session), time.monotonic()
+def _idle(peer: Peer) -> tuple[float, float]:
+    """Share of a core while nobody asks, and proportional memory in MB."""
+    _freeze(peer, signal.SIGCONT)
+    time.sleep(1)
+    before, begin = _cpu(peer), time.monotonic()
     time.sleep(3)
-    share, kilobytes = (_cpu(session) - before) / (time.monotonic() - begin), 0
-    for path in _group(session):
-        try:
-            text = (path / "smaps_rollup").read_text()
-        except OSError:
-            continue
-        kilobytes += sum(int(line.split()[1]) for line in text.splitlines() if line.startswith("Pss:"))
-    return share, kilobytes / 1024
-
-
-if __name__ == "__main__":
-    ask(*sys.argv[1:])
+    share = (_cpu(peer) - before) / (time.monotonic() - begin)
+    size = sum(proportional_bytes(int(path.name)) for path in _group(peer.session))
+    if peer.name != "engine":
+        _freeze(peer)
+    return share, size / 2**20
