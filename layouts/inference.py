@@ -166,6 +166,8 @@ def _as(type_name: str) -> str:
 
 
 def _range(item: FormField) -> str:
+    if item.field.type == "any":
+        return 'a text, numbers such as [1, 2, 3], or a row such as {"age": 40}'
     if item.low is None or item.high is None:
         return "" if item.field.required else "optional"
     return f"{formats.number(item.low)} to {formats.number(item.high)}"

@@ -195,6 +195,7 @@ def _bare(card: ModelCard, given: Given) -> Given:
 
 
 def _untyped(given: Given) -> Tensors:
+    given = _single(given)
     if isinstance(given, Mapping):
         return {str(name): _cell(str(name), value) for name, value in given.items()}
     if given is None or isinstance(given, str):
@@ -204,6 +205,13 @@ def _untyped(given: Given) -> Tensors:
     except (ValueError, TypeError) as exc:
         raise BadInput(f"{_short(given)} is neither text, nor a row, nor numbers.") from exc
     return {"input": array[np.newaxis]}
+
+
+def _single(given: Given) -> Given:
+    """A batch of one row, as MLflow's examples are written, is that row."""
+    one = given[0] if isinstance(given, list) and len(given) == 1 else given
+    flat = isinstance(one, list) and not any(isinstance(value, list | Mapping) for value in one)
+    return one if flat or isinstance(one, Mapping) else given
 
 
 def _cell(name: str, value: Any) -> Array:
