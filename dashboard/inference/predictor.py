@@ -29,8 +29,8 @@ _RATE_SPAN = 10.0
 class Loaded:
     """A model in memory. `nbytes` is what it holds; `rows` is the batch size found good so far, `most` its cap.
 
-    `numerics` tells how it is computed where that differs from plain; `plain` is the runner it came with, `example` a
-    few inputs of its own.
+    `found` hears of every new batch size. `numerics` tells how it is computed where that differs from plain; `plain`
+    is the runner it came with, `example` a few inputs of its own.
     """
 
     run: Runner
@@ -43,6 +43,7 @@ class Loaded:
     example: Tensors | None = None
     rows: int = _FIRST_ROWS
     most: int = _MOST_ROWS
+    found: Callable[[int], None] = lambda _rows: None
     uses: int = 0
     since: float = field(default_factory=time.time)
     used: float = field(default_factory=time.time)
@@ -192,6 +193,7 @@ class Predictor:
 
     def _halve(self, loaded: Loaded, size: int) -> None:
         loaded.rows = loaded.most = max(1, size // 2)
+        loaded.found(loaded.rows)
         self.counters["out_of_memory"] += 1
         _free(self.device)
 
@@ -202,10 +204,13 @@ class Predictor:
         loaded.uses += size
         loaded.used = time.time()
         self._recent.append((time.monotonic(), size))
-        if seconds > UNIT and size == loaded.rows:
+        rows = loaded.rows
+        if seconds > UNIT and size == rows:
             loaded.rows = max(1, size // 2)
-        elif seconds < UNIT / 4 and size == loaded.rows:
+        elif seconds < UNIT / 4 and size == rows:
             loaded.rows = min(loaded.most, size * 2)
+        if loaded.rows != rows:
+            loaded.found(loaded.rows)
 
     def _touch(self, model_id: str) -> Loaded | None:
         with self._lock:

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 
 from dashboard.errors import BadInput
-from dashboard.inference import guard, numerics, onnx_variant
+from dashboard.inference import batch_sizes, guard, numerics, onnx_variant
 from dashboard.inference.attempt import Attempt
 from dashboard.inference.desk import Desk, Reply, failure
 from dashboard.inference.loading import chosen_device, import_flavours, load, resident_bytes
@@ -121,10 +121,14 @@ class Service:
 
 
 def load_tuned(settings: Settings, device: str, model_id: str) -> Loaded:
-    """The model of that id in the form in which it is computed fastest here with the same answers."""
+    """The model of that id in the form in which it is computed fastest here with the same answers, and in batches of
+    the size found before."""
     loaded = load_by_id(settings, device, model_id)
     name = re.sub(r"[^\w.-]", "_", model_id)
     numerics.tune(loaded, device, settings.folder("numerics") / f"{name}.json", settings.half_precision)
+    sizes = settings.folder("numerics") / f"{name}.rows.json"
+    loaded.rows = min(loaded.most, batch_sizes.recorded(sizes, device) or loaded.rows)
+    loaded.found = partial(batch_sizes.note, sizes, device)
     return loaded
 
 
