@@ -1,4 +1,5 @@
-"""One prediction to take away: `GET /prediction/input`, its input, and `GET /prediction/report.html`, one HTML file.
+"""One prediction to take away: `GET /prediction/input`, its input, and `GET /prediction/report.html`, one HTML file;
+`GET /prediction/place` tells in words why it is not there yet.
 
 The report needs nothing but itself: pictures are part of it, there is no script, and everything is escaped.
 """
@@ -12,16 +13,18 @@ import orjson
 from dashboard.metrics.rows import picture
 from dashboard.reports.explanation import WhyQuery
 from dashboard.reports.inputs import InferenceQuery
+from dashboard.reports.place import place_of
 from dashboard.reports.query import from_params
 from dashboard.reports.usage import INPUT, REPORT, given_of, prediction_report
 from dashboard.services import Services
 from mlflow_runs.errors import DashboardError
 
+PLACE = "/prediction/place"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
 def register(server: flask.Flask, services: Services) -> None:
-    """Add both routes; they take the Inference page's own parameters."""
+    """Add the routes; they take the Inference page's own parameters."""
     template = Path(__file__).with_name("prediction_report.html").read_text(encoding="utf-8")
 
     @server.get(INPUT)
@@ -36,6 +39,11 @@ def register(server: flask.Flask, services: Services) -> None:
             return flask.Response(orjson.dumps({"inputs": [given.value]}, default=str), mimetype="application/json")
         found = (picture(given.value) or "data:application/octet-stream;").partition(":")[2].partition(";")[0]
         return flask.Response(given.value, mimetype=found)
+
+    @server.get(PLACE)
+    def prediction_place() -> flask.Response:
+        words = place_of(services, from_params(InferenceQuery, flask.request.args.to_dict()))
+        return flask.Response(words, headers={"Cache-Control": "no-store"}, mimetype="text/plain")
 
     @server.get(REPORT, endpoint="prediction_report")
     def report() -> flask.Response:

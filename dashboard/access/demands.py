@@ -45,6 +45,7 @@ DEMANDS = {
     "export": _VIEWER,
     "export_flags": _VIEWER,
     "prediction_input": _VIEWER,
+    "prediction_place": _VIEWER,
     "prediction_report": Demand("viewer", "predictions"),
     "results": _VIEWER,
     "pictures": Demand("viewer", embedded="view"),

@@ -8,10 +8,10 @@ from dashboard.inference.cards import ModelCard
 from dashboard.inference.protocol import Message, Tensors
 from dashboard.inference.states import EngineState
 
-Waiting = Callable[[int, float | None], None]
+Waiting = Callable[[str], None]
 
 
-def unheard(_ahead: int, _wait: float | None) -> None:
+def unheard(_words: str) -> None:
     """For who does not want to know its place in the queue."""
 
 
@@ -19,7 +19,7 @@ def unheard(_ahead: int, _wait: float | None) -> None:
 class Ask:
     """One request: the model, its inputs, its parameters, and until when the answer is of use (monotonic seconds).
 
-    While it waits, `waiting` hears how many requests are before it and for about how many seconds.
+    While it waits, `waiting` hears in words where it stands and for about how long.
     """
 
     card: ModelCard
@@ -44,6 +44,13 @@ class Engine(Protocol):
 
     def close(self) -> None:
         """Close idle connections."""
+
+
+def waiting_words(ahead: int, wait: float | None, loading: bool) -> str:
+    """Why there is no answer yet; empty while the model is at work on it."""
+    if ahead:
+        return f"{in_line(ahead, wait).capitalize()}{', the model is being loaded' if loading else ''} …"
+    return "The model is being loaded …" if loading else ""
 
 
 def in_line(ahead: int, wait: float | None) -> str:

@@ -63,7 +63,7 @@ class InferenceClient:
         """Predictions of the run's model for texts, rows (dict or list) or pictures (bytes).
 
         Only inputs whose prediction is not in the cache reach the engine, in chunks; after each, `progress` hears how
-        many are done of how many; `waiting` hears the place in the queue while a chunk waits. `deadline` is in seconds
+        many are done of how many; `waiting` hears in words why a chunk waits. `deadline` is in seconds
         from now (default: the engine_timeout setting); after it the request leaves the queue. Raises BadInput,
         RunNotFound, ModelUnavailable, EngineBusy or EngineUnavailable.
         """

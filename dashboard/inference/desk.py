@@ -262,7 +262,8 @@ def failure(error: DashboardError) -> Reply:
 
 def _running(name: str, ticket: Ticket) -> dict[str, Any]:
     ahead = ticket.lane.ahead(ticket.request)
-    return {"state": "running", "ticket": name, "ahead": ahead, "wait": ticket.lane.wait(ahead)}
+    lane = ticket.lane
+    return {"state": "running", "ticket": name, "ahead": ahead, "wait": lane.wait(ahead), "loading": lane.loading}
 
 
 def _full(lane: Lane) -> EngineBusy:

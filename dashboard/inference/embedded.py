@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from dashboard.errors import BadInput, EngineBusy, EngineUnavailable
-from dashboard.inference.asking import Ask, in_line
+from dashboard.inference.asking import Ask, in_line, waiting_words
 from dashboard.inference.guard import pace
 from dashboard.inference.protocol import Message, Tensors, decode, encode
 from dashboard.inference.states import EngineState, LoadedModel
@@ -152,8 +152,8 @@ class EmbeddedEngine:
                 ahead, wait = message.header.get("ahead", 0), message.header.get("wait")
                 if time.monotonic() + pause > ask.until:
                     raise _over(ask, ahead, wait)
-                if ahead:
-                    ask.waiting(ahead, wait)
+                if words := waiting_words(ahead, wait, bool(message.header.get("loading"))):
+                    ask.waiting(words)
                 self._knock()
                 time.sleep(pause)
                 pause = min(0.25, pause * 1.5)

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from dashboard.cache import cache_key
@@ -14,6 +15,7 @@ from dashboard.metrics.tables import source
 from dashboard.reports.inputs import Given, data_uri, evaluation_of, input_columns, read_input, tables_of
 from dashboard.reports.inputs import InferenceQuery as InferenceQuery
 from dashboard.reports.picture import Picture, answered_picture
+from dashboard.reports.place import tell_place
 from dashboard.reports.residual_interval import Interval, interval_of
 from dashboard.reports.row_pages import subject_of
 from dashboard.reports.unknown import Unknown, unknown_of
@@ -94,7 +96,7 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     if given is None:
         return None
     unknown = unknown_of(run, query.unknown)
-    answer = services.inference.predict(query.run, [given.value])
+    answer = services.inference.predict(query.run, [given.value], waiting=partial(tell_place, services, query))
     truth = _truth(services, query.run, given.row) if given.row else given.truth
     number = float(truth) if isinstance(truth, int | float) and not isinstance(truth, bool) else None
     row = int(query.row) if given.row else None

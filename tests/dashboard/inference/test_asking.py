@@ -2,7 +2,7 @@
 
 import pytest
 
-from dashboard.inference.asking import in_line
+from dashboard.inference.asking import in_line, waiting_words
 
 
 @pytest.mark.parametrize(
@@ -17,3 +17,16 @@ from dashboard.inference.asking import in_line
 )
 def test_places(ahead, wait, words):
     assert in_line(ahead, wait) == words
+
+
+@pytest.mark.parametrize(
+    ("ahead", "wait", "loading", "words"),
+    [
+        (2, 1.4, False, "3rd in the queue, about 1 s …"),
+        (1, None, True, "2nd in the queue, the model is being loaded …"),
+        (0, None, True, "The model is being loaded …"),
+        (0, None, False, ""),
+    ],
+)
+def test_why_there_is_no_answer_yet(ahead, wait, loading, words):
+    assert waiting_words(ahead, wait, loading) == words
