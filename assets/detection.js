@@ -108,6 +108,7 @@
     const table = host.querySelector(".scene-table"); /* folded away, it need not follow the sliders */
     if (table.closest("details").open) table.replaceChildren(listing(found, truth, agreed));
     host.dataset.shown = String(found.length);
+    host.shownBoxes = found; /* for assets/boxes.js */
   }
   function row(cells, head) {
     return element("tr", "", cells.map((text, at) => {

@@ -7,7 +7,9 @@ from typing import Any
 from dash import dcc, html
 
 from dashboard.flags import VERDICTS, Flag
-from dashboard.reports.flags import FlagOffer, FlagsQuery, FlagsReport, ListedFlag
+from dashboard.inference.detections import Box, shown
+from dashboard.reports.corrections import FlagOffer, as_text
+from dashboard.reports.flags import FlagsQuery, FlagsReport, ListedFlag
 from dashboard.reports.inputs import NO_INPUT, InferenceQuery
 from dashboard.reports.query import to_url
 from layouts import formats, page, parts
@@ -68,16 +70,43 @@ def render_form(offer: FlagOffer) -> html.Details:
     button = html.Button("Save flag", id={"type": Ids.SAVE, "name": "answer"}, n_clicks=0, className="btn btn-primary")
     lines = [
         html.Div(verdict, role="group", **{"aria-label": "Verdict"}),
-        html.Label([html.Span("Correct answer, if you know it", className="field-label"), _corrected(offer)]),
+        _drawing(offer) if offer.kind == "boxes" else _correct("Correct answer, if you know it", offer),
         html.Label([html.Span("Why (optional)", className="field-label"), reason]),
         html.Div(button),
     ]
     return html.Details([html.Summary("Judge this answer"), html.Div(lines, className="judgement")], className="mt-3")
 
 
+def _correct(title: str, offer: FlagOffer) -> html.Label:
+    return html.Label([html.Span(title, className="field-label"), _corrected(offer)])
+
+
+def _drawing(offer: FlagOffer) -> html.Div:
+    """Boxes to draw on the picture, or to write; assets/boxes.js shows the picture and lets each follow the other."""
+    axis = {"visible": False, "fixedrange": True}
+    figure = {"data": [], "layout": {"xaxis": axis, "yaxis": axis, "margin": dict.fromkeys("lrtb", 0)}}
+    config = {"displaylogo": False, "displayModeBar": True, "modeBarButtons": [["drawrect", "eraseshape"]]}
+    graph = dcc.Graph(figure=figure, config=config, responsive=True, className="drawing")
+    how = "Drag on the picture to add a box; click one to move, resize or erase it."
+    marks = {"data-classes": json.dumps(offer.choices)}
+    return html.Div(
+        [
+            html.Span("Correct boxes, if you know them", className="field-label"),
+            html.P(how, className="card-note mb-1"),
+            html.Div(className="drawing-class"),
+            graph,
+            _correct("One line for each: class, x, y, width, height in pixels; or the word none", offer),
+        ],
+        className="drawn-boxes",
+        **marks,
+    )
+
+
 def _corrected(offer: FlagOffer) -> Any:
     if offer.kind == "class" and offer.choices:
         return dcc.Dropdown(id=_field("corrected"), options=list(offer.choices), placeholder="Choose a class")
+    if offer.kind == "boxes":
+        return dcc.Textarea(id=_field("corrected"), value="", className="form-control mono", rows=4)
     if offer.kind == "json":
         return dcc.Textarea(id=_field("corrected"), value="", className="form-control mono", placeholder="JSON")
     return dcc.Input(id=_field("corrected"), value="", type="text", className="form-control")
@@ -131,6 +160,8 @@ def _row(item: ListedFlag, query: FlagsQuery) -> list[Any]:
 def answer_text(output: str) -> str:
     """A flag's output in a few words."""
     answer = json.loads(output)
+    if "boxes" in answer:
+        return formats.plural(len(shown([Box(*box) for box in answer["boxes"]])), "object")
     for name in ("label", "labels", "value"):
         if name in answer:
             return _value(json.dumps(answer[name], ensure_ascii=False))
@@ -139,10 +170,7 @@ def answer_text(output: str) -> str:
 
 def _value(text: str) -> str:
     """A JSON text as people read it."""
-    found = json.loads(text) if text else ""
-    if isinstance(found, dict):
-        return ", ".join(f"{name} {value}" for name, value in found.items())
-    return str(found)
+    return as_text(json.loads(text)) if text else ""
 
 
 def _foot(report: FlagsReport) -> html.Div:

@@ -148,7 +148,7 @@ def scene_report(services: Services, query: DetectionQuery) -> SceneReport | Non
     if given is None or not isinstance(given.value, bytes):
         return None
     answer, problem = _asked(services, query.run, given.value) if run.model_info else (None, "")
-    truth = _recorded(given, evaluation.roles.boxes) if evaluation else None
+    truth = _corrected(given) or (_recorded(given, evaluation.roles.boxes) if evaluation else None)
     said = _recorded(given, evaluation.roles.predicted_boxes) if evaluation else None
     found = answer.predictions[0].boxes if answer else said
     width, height = upright_size(given.value)
@@ -172,6 +172,11 @@ def _asked(services: Services, run_id: str, picture: bytes) -> tuple[Answer | No
     if answer.predictions[0].boxes is None:
         return None, f"{answer.model.name} answers no boxes; shown are those recorded with the evaluation."
     return answer, ""
+
+
+def _corrected(given: Given) -> tuple[Box, ...] | None:
+    """The boxes that a flag says are right; None for other inputs."""
+    return tuple(_box(box) for box in given.truth) if isinstance(given.truth, list) else None
 
 
 def _recorded(given: Given, column: str | None) -> tuple[Box, ...] | None:

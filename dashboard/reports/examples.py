@@ -11,6 +11,7 @@ from dashboard.errors import BadInput
 from dashboard.flags import Flag, FlagFilter
 from dashboard.inference.cards import ModelCard, model_card
 from dashboard.metrics.examples import Example, find_examples
+from dashboard.reports.corrections import as_text
 from dashboard.reports.inputs import FOLDER, InferenceQuery, data_uri, evaluation_of, input_columns, tables_of
 from dashboard.reports.row_pages import subject_of
 from dashboard.reports.selection import condition_of, selection_of, slices_of
@@ -94,7 +95,7 @@ def _flag_link(services: Services, flag: Flag) -> ExampleLink:
     output = json.loads(flag.output)
     said = str(output.get("label", output.get("value", "")))
     corrected = (
-        str(json.loads(flag.corrected)) if flag.corrected else f"{said} is {flag.verdict}" if said else flag.verdict
+        as_text(json.loads(flag.corrected)) if flag.corrected else f"{said} is {flag.verdict}" if said else flag.verdict
     )
     given = json.loads(flag.input) if flag.input else ""
     words = ", ".join(f"{k} {v}" for k, v in list(given.items())[:3]) if isinstance(given, dict) else str(given)

@@ -1,19 +1,20 @@
 """Flags on the pages: how an answer can be corrected, keeping a flag, taking it back, the list of flags."""
 
 import json
-import math
 import time
 import uuid
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from dashboard.access.users import require_editor
 from dashboard.errors import BadInput, BadQuery
 from dashboard.flags import VERDICTS, Flag, FlagFilter
 from dashboard.inference.cards import ModelCard, model_card
+from dashboard.inference.images import upright_size
 from dashboard.inference.outputs import Prediction
+from dashboard.reports.corrections import FlagOffer, checked_correction, offer_for
 from dashboard.reports.inputs import Given, InferenceQuery, data_uri, evaluation_of, read_input
 
 if TYPE_CHECKING:
@@ -52,23 +53,10 @@ class FlagsReport:
     total: int
 
 
-@dataclass(frozen=True)
-class FlagOffer:
-    """How an answer can be corrected: a class of `choices` (any text where there are none), a number, or JSON."""
-
-    kind: Literal["class", "number", "json"]
-    choices: tuple[str, ...] = ()
-
-
 def flag_offer(services: "Services", run_id: str, card: ModelCard, prediction: Prediction) -> FlagOffer:
     """What fits the answer that was given."""
-    if prediction.value is not None:
-        return FlagOffer("number")
-    if prediction.label is None:
-        return FlagOffer("json")
     evaluation = evaluation_of(services, run_id)
-    known = (*card.classes, *(evaluation.classes if evaluation else ()), *prediction.probabilities)
-    return FlagOffer("class", tuple(dict.fromkeys(known)))
+    return offer_for(prediction, (*card.classes, *(evaluation.classes if evaluation else ())))
 
 
 def flag_answer(services: "Services", query: InferenceQuery, verdict: str, corrected: Any, reason: str) -> Flag:
@@ -88,8 +76,9 @@ def flag_given(
         raise BadInput(f"Choose a verdict first: {', '.join(VERDICTS)}." if not verdict else _no_verdict(verdict))
     answer = services.inference.predict(run_id, [given.value])
     prediction, card = answer.predictions[0], answer.model
-    said = _corrected(flag_offer(services, run_id, card, prediction), corrected)
     picture = given.value if isinstance(given.value, bytes) else b""
+    offer = flag_offer(services, run_id, card, prediction)
+    said = checked_correction(offer, corrected, upright_size(picture) if picture else None)
     evaluation = evaluation_of(services, run_id) if row is not None else None
     flag = Flag(
         id=uuid.uuid4().hex,
@@ -124,31 +113,6 @@ def answer_facts(prediction: Prediction) -> dict[str, Any]:
     }
     told = {name: f"{len(value)} bytes" if isinstance(value, bytes) else value for name, value in told.items()}
     return told or {"raw": prediction.raw}
-
-
-def _corrected(offer: FlagOffer, given: Any) -> Any:
-    """The correction as JSON value, None for none; BadInput names what is accepted."""
-    if given is None or (isinstance(given, str) and not given.strip()):
-        return None
-    if offer.kind == "number":
-        with suppress(ValueError, TypeError):
-            if math.isfinite(number := float(given)):
-                return number
-        raise BadInput(f"The corrected value {str(given)[:40]!r} is not a number such as 3.5.")
-    if offer.kind == "class":
-        if offer.choices and str(given) not in offer.choices:
-            names = ", ".join(repr(name) for name in offer.choices[:12])
-            raise BadInput(f"The corrected class {str(given)[:60]!r} is none of {names}.")
-        return str(given)
-    if not isinstance(given, str):
-        return given
-    try:
-        return json.loads(given)
-    except (ValueError, RecursionError) as exc:
-        raise BadInput(f"The correction {given[:60]!r} is not JSON such as {_BOX}.") from exc
-
-
-_BOX = '[{"label": "7", "x": 4, "y": 8, "w": 12, "h": 16}]'
 
 
 def _json(value: Any) -> str:

@@ -5,7 +5,8 @@ import json
 import pytest
 
 from dashboard.flags import Flag
-from dashboard.reports.flags import FlagOffer, FlagsQuery, FlagsReport, ListedFlag
+from dashboard.reports.corrections import FlagOffer
+from dashboard.reports.flags import FlagsQuery, FlagsReport, ListedFlag
 from layouts import flagging
 from tests.layouts.test_inference import parts_of, text
 
@@ -23,6 +24,7 @@ FLAG = Flag(
         (FlagOffer("class", ("cat", HOSTILE)), "Dropdown"),
         (FlagOffer("class"), "Input"),
         (FlagOffer("number"), "Input"),
+        (FlagOffer("boxes", ("cat",)), "Textarea"),
         (FlagOffer("json"), "Textarea"),
     ],
 )
@@ -49,8 +51,17 @@ def test_nothing_flagged_says_how_to_flag():
     assert "Judge an answer" in text(flagging.render(FlagsReport(FlagsQuery("r"), (), 0)))
 
 
+BOXES = [["cat", 1.0, 1.0, 8.0, 8.0, 0.9], ["cat", 1.0, 1.0, 8.0, 7.5, 0.8], ["dog", 20.0, 1.0, 8.0, 8.0, 0.7]]
+
+
 @pytest.mark.parametrize(
-    ("output", "said"), [({"value": 2.5}, "2.5"), ({"labels": ["a", "b"]}, "['a', 'b']"), ({"raw": 1}, '{"raw": 1}')]
+    ("output", "said"),
+    [
+        ({"value": 2.5}, "2.5"),
+        ({"labels": ["a", "b"]}, "['a', 'b']"),
+        ({"raw": 1}, '{"raw": 1}'),
+        ({"boxes": BOXES}, "2 objects"),
+    ],
 )
 def test_an_answer_is_told_in_a_few_words(output, said):
     assert flagging.answer_text(json.dumps(output)) == said
