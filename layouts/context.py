@@ -13,7 +13,7 @@ from layouts import formats, page, parts
 from layouts.links import Path, page_link, view_link
 
 PATH = Path.INFERENCE
-HIDDEN, SHOWN = "d-none", "span-5"
+HIDDEN, SHOWN = "d-none", "context-card"
 FIELDS = ("run", "row", "text", "values", "upload", "flag", "file", "unknown")
 _WORDS = {
     "fits": ("scores like it fit", "better"),

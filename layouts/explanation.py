@@ -14,7 +14,7 @@ from layouts.links_menu import menu
 
 PATH = Path.INFERENCE
 ASK, HIDDEN = "toolbar job-ask why-ask", "d-none"
-SHOWN = "span-7"
+SHOWN = "why-card"
 FIELDS = ("run", "row", "text", "values", "upload", "flag", "file", "why", "of", "layer", "beside")
 _METHODS = {
     "gradcam": "Grad-CAM",

@@ -19,7 +19,7 @@ def build() -> html.Div:
     """The empty panel, which takes the form's place; it is hidden until `data-latent` holds a generator."""
     note = "Every slider is one of the numbers that the model draws from; the picture follows while you drag."
     card = parts.card("Input", html.Div(id=Ids.SLIDERS, className="generator"), note)
-    return html.Div(card, id=Ids.CARD, className="span-7 generator-card", **{"data-latent": ""})
+    return html.Div(card, id=Ids.CARD, className="generator-card", **{"data-latent": ""})
 
 
 def live() -> html.Div:

@@ -61,17 +61,18 @@ def build(**query: str) -> html.Div:
         className="waits",
         **{"aria-live": "polite"},
     )
-    note = "Rows of this run's evaluation; a click asks the model at once."
-    cards = [
+    note = "Rows of this run's evaluation, flagged inputs and files of the run; a click asks the model at once."
+    left = [
         generator.build(),
-        detection.build(),
-        parts.card("Input", _input(), span=7, panel="live"),
-        html.Div(parts.card("Answer", answer, span=5, panel="live"), className="span-5 stays"),
-        html.Div(
-            parts.card("Examples", _examples_body(), note, span=7, panel="live"), className="span-7 examples-card"
-        ),
+        parts.card("Input", _input(), panel="live"),
+        html.Div(parts.card("Examples", _examples_body(), note, panel="live"), className="examples-card"),
         explanation.build(),
-        context.build(),
+    ]
+    right = [html.Div(parts.card("Answer", answer, panel="live"), className="stays"), context.build()]
+    cards = [
+        detection.build(),
+        html.Div(left, className="column span-7"),
+        html.Div(right, className="column span-5"),
         versions.build(),
         on_slice.build(),
         usage.build(),

@@ -102,7 +102,7 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     row = int(query.row) if given.row else None
     said = answer.predictions[0]
     picture, interval = answered_picture(services, said, given.value), interval_of(services, query.run, said)
-    told = None if truth is None else class_name(truth)
+    told = None if truth is None or isinstance(truth, list) else class_name(truth)  # boxes stand in the picture
     return InferenceAnswer(answer, given.source, row, told, number, unknown, picture, interval)
 
 
