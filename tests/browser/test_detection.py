@@ -83,6 +83,39 @@ def test_a_count_of_errors_opens_its_boxes_and_a_box_its_picture(open_page, demo
     expect(page.locator('[data-pane="truth"] .alone').first).to_be_visible()
 
 
+def test_boxes_are_corrected_by_drawing_and_by_writing_and_come_back_as_an_example(open_page, demo):
+    run = newest(demo, "digit-spotter")["run_id"]
+    page = open_page(f"/inference?run={run}&row=6")
+    expect(page.locator("#inference-answer .answer")).to_contain_text("object", timeout=60_000)
+    page.locator("#inference-answer summary", has_text="Judge this answer").click()
+    expect(page.locator(".drawing .layer-below image, .drawing .imagelayer image").first).to_be_attached()
+    page.locator(".drawing").evaluate("(graph) => graph.scrollIntoView({ block: 'center' })")
+    page.locator(".drawing-class select").select_option("7")
+    place = page.locator(".drawing").bounding_box()
+    x, y, unit = place["x"], place["y"], place["width"] / 96  # the picture has 96 pixels a side
+    written = page.locator(".drawn-boxes textarea")
+    before = page.locator('[data-pane="found"] .object-box').count()
+    page.mouse.move(x + 60 * unit, y + 4 * unit)
+    page.mouse.down()
+    page.mouse.move(x + 75 * unit, y + 20 * unit, steps=5)
+    page.mouse.move(x + 80 * unit, y + 24 * unit)
+    page.mouse.up()
+    expect(written).to_have_value(re.compile(r"(^|\n)7 \d+(\.\d)? \d+(\.\d)? (19|20)(\.\d)? (19|20)(\.\d)?$"))
+    assert len(written.input_value().splitlines()) == before + 1
+    written.fill("3 10 10 40 40\n7 60 20 20 30")
+    expect(page.locator(".drawing .shapelayer path[data-index]")).to_have_count(2)
+    page.get_by_role("radio", name="Wrong").check()
+    page.get_by_role("button", name="Save flag").click()
+    expect(page.locator("#flagging-said")).to_contain_text("corrected to 2 boxes: 3, 7")
+    page.locator("a.example[href*='flag=']").first.click()
+    expect(page.locator('[data-pane="truth"] .object-box')).to_have_count(2)
+    expect(page.locator('[data-pane="truth"] .object-box').nth(1)).to_have_attribute(
+        "data-spoken", re.compile("True 7")
+    )
+    page.get_by_role("button", name="Undo").first.click()
+    expect(page.locator("#flagging-list")).to_contain_text("No flags here")
+
+
 def test_the_api_answers_the_best_box_that_was_recorded(demo):
     run = newest(demo, "digit-spotter")["run_id"]
     page = get(demo, f"/api/v1/runs/{run}/data?limit=30")

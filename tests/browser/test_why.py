@@ -35,6 +35,40 @@ def test_a_picture_is_explained_and_reads_unknown_under_a_threshold(open_page, d
     expect(elsewhere.locator("#why-section .overlay > .heat")).to_be_visible()
 
 
+def test_an_explanation_is_cancelled_and_the_page_goes_on(open_page, demo):
+    run = newest(demo, "digit-reader")["run_id"]
+    page = open_page(f"/inference?run={run}&row=15")
+    why = page.locator("#why-section")
+    ask, cancel = why.get_by_role("button", name="Explain this answer"), why.get_by_role("button", name="Cancel")
+    ask.click()
+    # as soon as there is a job to cancel; not by the mouse, because it may be over before the pointer arrives
+    page.wait_for_function(
+        "() => { const b = document.getElementById('why-cancel'); return !b.disabled && !b.click(); }"
+    )
+    expect(page).not_to_have_url(re.compile("why="))
+    expect(ask).to_be_enabled()
+    expect(cancel).to_be_hidden()
+    expect(why.locator(".overlay")).to_have_count(0)
+
+
+def test_a_picture_in_the_clipboard_is_an_input(open_page, demo):
+    run = newest(demo, "digit-reader")["run_id"]
+    page = open_page(f"/inference?run={run}")
+    expect(page.locator("#inference-upload input[type=file]")).to_be_attached()
+    expect(page.locator(".prediction-form")).to_have_attribute("data-kind", "image")
+    page.evaluate("""async () => {
+      const canvas = Object.assign(document.createElement("canvas"), { width: 40, height: 40 });
+      canvas.getContext("2d").fillRect(0, 0, 40, 40);
+      const blob = await new Promise((done) => canvas.toBlob(done, "image/png"));
+      const clipboardData = new DataTransfer();
+      clipboardData.items.add(new File([blob], "clipboard.png", { type: "image/png" }));
+      document.body.dispatchEvent(new ClipboardEvent("paste", { clipboardData, bubbles: true, cancelable: true }));
+    }""")
+    expect(page).to_have_url(re.compile("upload=[0-9a-f]{32}"))
+    expect(page.locator("#inference-answer .answer.when-known")).to_be_visible(timeout=60_000)
+    expect(page.locator("#inference-fields .preview")).to_be_visible()
+
+
 def test_versions_run_over_a_slice_and_the_link_shows_it_again(open_page, demo):
     new, old = [run["run_id"] for run in runs(demo) if run["model"] == "digit-reader"][:2]
     page = open_page(f"/inference?run={new}&over={old},{new}&on=slanted&limit=60")

@@ -43,6 +43,16 @@ def test_what_goes_wrong_stays_in_its_tile_and_is_told_one_by_one(services):
     assert versions_found(services, query) is None  # because only complete results are kept
 
 
+def test_the_first_answer_that_is_not_in_the_cache_is_asked_for_alone(services, monkeypatch):
+    told = []
+    answer = lambda _services, row, _given: Tile(row, "done", label="a", cached=row.run_id == "v1")  # noqa: E731
+    monkeypatch.setattr(versions, "_answer", answer)
+    ask_versions(services, VersionsQuery("v1", row="150", versions="v1,v2,v3"), told.append)
+    states = [tuple(tile.state for tile in report.tiles) for report in told]
+    assert states.index(("done", "asking", "waiting")) < states.index(("done", "done", "waiting"))
+    assert states.index(("done", "done", "waiting")) < states.index(("done", "done", "asking"))
+
+
 def test_without_an_input_there_is_a_sentence(services):
     with pytest.raises(BadInput, match="no input"):
         ask_versions(services, VersionsQuery("v1"), lambda report: None)
