@@ -24,7 +24,7 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
     @app.callback(
         Output(Ids.SECTION, "className"),
         Output(Ids.ABOUT, "children"),
-        Output(Ids.ASK, "className"),
+        Output(Ids.RUN, "children"),
         Output(Ids.RESULT, "children"),
         Input(Ids.VIEW, "data"),
         Input(Ids.FINISHED, "data"),
@@ -34,11 +34,11 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         query = from_params(PerformanceQuery, params or {})
         search = search_of(services, query.run) if query.run else Search(False)
         if not search.possible:
-            return slice_finder.HIDDEN, "", slice_finder.ASK, None
+            return slice_finder.HIDDEN, "", slice_finder.FIND, None
         return (
             "mt-3",
             slice_finder.about(search),
-            slice_finder.ask_class(search),
+            slice_finder.button(search),
             slice_finder.render(search.found, query),
         )
 
@@ -56,7 +56,12 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
     )
     def search(set_progress: Any, _clicks: int, params: dict[str, Any]) -> Any:
         query = from_params(PerformanceQuery, params)
-        find_weak_slices(services, query.run, lambda share, words: set_progress(slice_finder.progress(share, words)))
+        known = search_of(services, query.run).found is not None  # then the button was pressed to look once more
+
+        def tell(share: float, words: str) -> None:
+            set_progress(slice_finder.progress(share, words))
+
+        find_weak_slices(services, query.run, tell, again=known)
         return {"run": query.run}
 
     # the page is asked anew, because the job may have found slices for its tables as well

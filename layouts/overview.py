@@ -105,15 +105,33 @@ def _headline(model: ModelCard) -> html.Div:
 
 def _change(model: ModelCard) -> html.Div:
     if model.verdict is None or model.previous is None:
-        return html.Div(
-            [html.Span("Against the version before", className="stat-name"), html.Div("nothing to compare")]
-        )
+        return _no_verdict(model)
     before = page_link(Path.PERFORMANCE, _version(model.previous), run=model.previous.run_id)
     return html.Div(
         [
             html.Span(["Against ", before], className="stat-name"),
             html.Div(parts.verdict_pill(model.verdict), className="my-1"),
             html.Div(parts.verdict_text(model.verdict), className="stat-range"),
+        ]
+    )
+
+
+def _no_verdict(model: ModelCard) -> html.Div:
+    """Two figures that cannot be told apart from chance are shown side by side, without a verdict."""
+    known = {point.run_id: point.estimate for point in model.history}
+    before = known.get(model.previous.run_id) if model.previous else None
+    if model.previous is None or before is None or model.headline is None:
+        return html.Div(
+            [html.Span("Against the version before", className="stat-name"), html.Div("nothing to compare")]
+        )
+    link = page_link(Path.PERFORMANCE, _version(model.previous), run=model.previous.run_id)
+    change = f"{formats.number(before.value)} → {formats.number(model.headline.value)}"
+    why = "no verdict: logged figures without predictions have no interval"
+    return html.Div(
+        [
+            html.Span(["Against ", link], className="stat-name"),
+            html.Div(change, className="figure-number my-1"),
+            html.Div(why, className="stat-range"),
         ]
     )
 
@@ -134,7 +152,7 @@ def _worst(model: ModelCard) -> html.Div:
     link = page_link(Path.PERFORMANCE, worst.name.replace("_", " "), run=model.run.run_id, slice=worst.name)
     return html.Div(
         [
-            html.Span("Weakest slice", className="stat-name"),
+            html.Span(f"Weakest slice by {formats.title(model.metric)}", className="stat-name"),
             html.Div(link),
             html.Div(f"{formats.number(estimate.value)} · n = {formats.count(worst.n)}", className="stat-range"),
         ]

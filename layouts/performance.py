@@ -212,7 +212,7 @@ def _slices(report: PerformanceReport, query: PerformanceQuery) -> html.Section:
     metrics = list(report.slices[0].metrics)
     heads = ["Slice", "n", *(formats.title(metric) for metric in metrics), "Against the other rows"]
     cells = [_slice_cells(row, metrics, query, report.source) for row in report.slices]
-    note = "The verdict compares the slice with the rows outside it."
+    note = f"The verdict compares {formats.title(report.headline)} of the slice with that of the rows outside it."
     table = parts.table(heads, cells, [1], "Per slice")
     return parts.card("Per slice", table, note, tools=download("slices", query))
 
@@ -221,7 +221,7 @@ def _slice_cells(row: SliceRow, metrics: list[str], query: PerformanceQuery, sou
     name = row.name.replace("_", " ")
     opened = view_link(PATH, query, name, slice=row.name, label="", predicted="", offset=0)
     description = html.Div(row.description, className="card-note") if row.description else None
-    verdict: Any = html.Span("–", className="muted")
+    verdict: Any = html.Span("no verdict: found by being wrong" if row.kind == "found" else "–", className="muted")
     if row.verdict is not None:
         text = html.Span(parts.verdict_text(row.verdict, versions=False), className="stat-range")
         verdict = html.Div([parts.verdict_pill(row.verdict), " ", text])

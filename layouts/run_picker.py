@@ -49,7 +49,8 @@ def model_options(models: list[str]) -> list[dict[str, str]]:
 
 def run_options(rows: list[RunRow]) -> list[dict[str, str]]:
     """Options of the run picker, newest first: version, aliases, name, headline metric, age."""
-    return [{"label": run_label(row), "value": row.run_id} for row in reversed(rows)]
+    labels = [(run_label(row), row.run_id) for row in reversed(rows)]
+    return [{"label": label, "value": run, "title": label} for label, run in labels]
 
 
 def run_label(row: RunRow) -> str:

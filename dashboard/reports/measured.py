@@ -7,6 +7,7 @@ from dashboard.metrics import comparison, intervals, multilabel, regression
 from dashboard.metrics.classification import ClassFigures, class_figures
 from dashboard.metrics.cube import Counts, Cube
 from dashboard.metrics.estimate import Estimate, Verdict
+from dashboard.metrics.found_rows import LABEL_ERRORS
 from dashboard.metrics.multilabel import SetSums
 from dashboard.metrics.slices import Slice
 from dashboard.metrics.tables import Tables
@@ -41,7 +42,7 @@ class SliceRow:
     micro and samples F1, subset accuracy; regression: rmse and mae; detection: map, ap50, ap75, ar100.
 
     `kind` is "declared", "file", "saved" or "found"; `verdict` compares the headline metric with the rows outside
-    the slice.
+    the slice; None for suspected label errors, which are found by being wrong.
     """
 
     name: str
@@ -159,7 +160,8 @@ def _slice_row(
     head, rest = inside["macro_f1"], outside["macro_f1"]
     verdict = comparison.independent(head, rest, higher_is_better=True, min_rows=min_rows)
     metrics = {name: inside[name] for name in names}
-    return SliceRow(item.name, item.kind, item.description, item.filter, head.n, metrics, verdict)
+    told = None if (item.kind, item.name) == ("found", LABEL_ERRORS) else verdict
+    return SliceRow(item.name, item.kind, item.description, item.filter, head.n, metrics, told)
 
 
 def confusion_of(counts: Counts) -> Confusion:

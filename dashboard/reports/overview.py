@@ -187,7 +187,9 @@ class _Reader:
             if evaluation.table is not None and not evaluation.table.exists():
                 return Reading(run, evaluation, problem="Its predictions left the local cache; opening it reads them.")
         found = cache.compute(key, lambda: headline_of(self.measured(evaluation, text), settings.min_rows))
-        return Reading(run, evaluation, found.value)
+        # figures may stand although a table beside them is broken; that is said all the same
+        broken = "; ".join(f"{item.artifact}: {item.reason}" for item in evaluation.problems)
+        return Reading(run, evaluation, found.value, problem=broken)
 
     def measured(self, evaluation: Evaluation, text: str) -> tuple[Measured, str]:
         """All figures of an evaluation and the name of the headline among them."""

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from dashboard.services import Services
     from dashboard.settings import Settings
 
-CODE_VERSION = 2
+CODE_VERSION = 3
 
 
 @dataclass(frozen=True)

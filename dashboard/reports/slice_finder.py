@@ -94,8 +94,11 @@ def known_weak_slices(services: "Services", evaluation: Evaluation) -> WeakSlice
     return found.value if found is not None and isinstance(found.value, WeakSlices) else None
 
 
-def find_weak_slices(services: "Services", run_id: str, progress: Progress = lambda share, words: None) -> WeakSlices:
-    """Prepare the columns, look for duplicates and label errors, search; each only if that was not done before.
+def find_weak_slices(
+    services: "Services", run_id: str, progress: Progress = lambda share, words: None, again: bool = False
+) -> WeakSlices:
+    """Prepare the columns, look for duplicates and label errors, search; each only if that was not done before, but
+    `again` repeats the search.
 
     `progress` hears the share done and what is being done; it may raise to cancel. DataMissing without predictions.
     """
@@ -105,6 +108,9 @@ def find_weak_slices(services: "Services", run_id: str, progress: Progress = lam
     if evaluation.task not in SEARCHED:
         raise DataMissing(f"Weak slices are searched for {' and '.join(SEARCHED)}; run {run_id} is {evaluation.task}.")
     key = search_key(services, evaluation)
+    if again:
+        services.cache.store(key, found := _search(services, evaluation, progress))
+        return found
     return services.cache.compute(key, lambda: _search(services, evaluation, progress)).value
 
 

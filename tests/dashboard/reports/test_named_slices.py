@@ -108,6 +108,7 @@ def test_duplicates_and_suspects_are_slices_of_both_pages(house: House) -> None:
     rows = {item.name: item for item in performance_report(house, PerformanceQuery(run="r1")).slices}
     assert rows["exact_duplicates"].n == repeated
     assert rows["suspected_label_errors"].metrics["accuracy"].value == 0
+    assert rows["suspected_label_errors"].verdict is None  # being wrong is how they are found
     page = row_page(house, DataQuery(run="r1", slice="exact_duplicates", filter="petal > 10"))
     assert page.total == (frame.duplicated(["petal", "kind", "wild"]) & (frame.petal > 10)).sum()
     assert data_report(house, DataQuery(run="r1", slice="exact_duplicates")).n == repeated

@@ -6,6 +6,7 @@ import pytest
 
 from dashboard.reports import overview
 from dashboard.reports.overview import ModelCard, OverviewQuery, OverviewReport, overview_report
+from layouts.overview import render as draw
 from mlflow_runs.records import Evaluation, Figures, Problem, Roles
 from tests.dashboard.reports.conftest import House
 
@@ -117,6 +118,16 @@ def test_figures_have_no_verdict(house: House) -> None:
     assert card.worst_slice is not None
     assert (card.metric, card.headline.value, card.verdict, card.worst_slice.name) == ("f1", 0.6, None, "short")
     assert [point.estimate.value for point in card.history if point.estimate] == [0.5, 0.6]
+    text = str(draw(overview_report(house, OverviewQuery())))
+    assert "0.500 → 0.600" in text and "no verdict" in text and "Weakest slice by F1" in text
+
+
+def test_figures_beside_a_broken_table_say_that_it_is_broken(house: House) -> None:
+    figures, problem = Figures({"f1": 0.5}), Problem("predictions.csv", "the header is missing")
+    house.add("r1", Evaluation("r1", "classification", Roles(), figures=figures, problems=(problem,)))
+    (card,) = overview_report(house, OverviewQuery()).models
+    assert card.headline is not None
+    assert card.problem == "predictions.csv: the header is missing"
 
 
 def test_unusable_predictions_are_a_problem_of_their_card_only(house: House) -> None:

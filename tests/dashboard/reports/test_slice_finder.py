@@ -64,6 +64,9 @@ def test_it_is_searched_once_for_equal_rows_and_settings(tmp_path: Path, build_h
     assert search_of(house, "r1").found is None and search_of(house, "r1").possible
     first = find_weak_slices(house, "r1")
     assert find_weak_slices(house, "r2") == first == search_of(house, "r2").found
+    told: list[float] = []
+    assert find_weak_slices(house, "r1", lambda share, words: told.append(share), again=True) == first
+    assert told and told[-1] == 1.0
     assert house.scans("weak_slices") == 1
     other = build_house(tmp_path, min_rows=500)
     assert search_of(other, "r1").found is None
