@@ -31,14 +31,14 @@ def render(usage: Usage | None) -> Any:
         html.A("Input", href=usage.input, className="btn-quiet", download=""),
         html.Span(usage.kept, className="card-note"),
     ]
-    code = [_code(language, text, first=position == 0) for position, (language, text) in enumerate(usage.code.items())]
+    code = [_code(language, text) for language, text in usage.code.items()]
     hint = html.P("Where people sign in, the request needs the same credentials as the page.", className="card-note")
     return html.Div([html.Div(links, className="toolbar mb-2"), *code, hint])
 
 
-def _code(language: str, text: str, first: bool) -> html.Details:
+def _code(language: str, text: str) -> html.Details:
     copy = html.Button(
         "Copy", className="btn-quiet copy-code", type="button", **{"aria-label": f"Copy {language} code"}
     )
     body = html.Div([html.Pre(text, className="mono raw", tabIndex=0), copy], className="code-box")
-    return html.Details([html.Summary(language), body], open=first, className="mb-2")
+    return html.Details([html.Summary(language), body], className="mb-2")
