@@ -11,6 +11,7 @@ import multiprocessing
 import resource
 import shutil
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable
@@ -32,6 +33,9 @@ from dashboard.metrics.curves import auc, auc_error, score_counts
 from dashboard.metrics.filters import parse_filter
 from dashboard.metrics.rows import fetch_rows
 from dashboard.metrics.tables import Tables, source
+from dashboard.reports.data import DataQuery, page_of
+from dashboard.reports.performance import PerformanceQuery, errors_of
+from dashboard.reports.selection import Selection
 from mlflow_runs.records import Evaluation, Roles
 
 SIZES = (2, 3, 5, 8, 12, 20, 50, 100, 206, 900)
@@ -95,10 +99,13 @@ def main() -> None:
     parser.add_argument("--rows", type=int, default=1_000_000)
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--baseline", choices=("full", "one", "none"), default="one")
+    parser.add_argument("--evidently", default="", help="python of an environment in which Evidently is installed")
     options, _ = parser.parse_known_args()
     folder = Path(tempfile.mkdtemp(prefix="bench-metrics-"))
     try:
         measure(folder, options.rows, options.repeat, options.baseline)
+        if options.baseline != "none":
+            evidently(folder / "table.parquet", min(options.rows, CHUNK), options.evidently)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -182,9 +189,13 @@ def measure(folder: Path, rows: int, repeat: int, baseline: str) -> None:
     )
     scores = score_counts(tables, evaluation, "9", "true")
     report(
-        "page 1,000 of rows, sorted by a number",
+        "page 1,000 of rows, sorted by a number, Parquet",
         *timed(lambda: fetch_rows(tables, evaluation, "true", '"n3" DESC', 25_000, 25), 2),
     )
+    deep = DataQuery(sort="n3", order="desc", offset=25_000)
+    report("the same, codes", *timed(lambda: page_of(tables, evaluation, deep, Selection()), repeat))
+    cell = PerformanceQuery(label="9", predicted="8")
+    report("rows of a confusion cell, codes", *timed(lambda: errors_of(tables, evaluation, cell, Selection()), repeat))
     report("joint counts of two runs, paired by id", *timed(lambda: joint_counts(tables, evaluation, evaluation), 1))
     joint = joint_counts(tables, evaluation, evaluation)
     report("paired macro-F1 interval, 2,000 redraws", *timed(lambda: paired_macro_f1(joint, min_rows=10), 1))
@@ -233,6 +244,20 @@ def peers(frame: pd.DataFrame) -> None:
         report("sliceline, level 2, 100,000 rows x 8 columns", *timed(lambda: finder.fit(values, wrong), 0))
     else:
         print("sliceline is not installed: left out")
+
+
+def evidently(path: Path, rows: int, interpreter: str) -> None:
+    """Evidently's classification report of the whole table, run by the interpreter of an environment that has it."""
+    if not interpreter:
+        print("Evidently is left out: it needs another pandas; name the python of its environment with --evidently")
+        return
+    peer = Path(__file__).with_name("evidently_peer.py")
+    done = subprocess.run([interpreter, str(peer), str(path), str(rows)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        print(f"Evidently is left out: {interpreter} said: {done.stderr.strip().splitlines()[-1][:160]}")
+        return
+    spent = float(done.stdout.split()[-1]) * 1e3
+    report("Evidently, classification report of all rows", spent, spent, f"{rows:,} rows")
 
 
 def compare(path: Path, rows: int, baseline: str, scores: Any) -> None:
