@@ -19,6 +19,7 @@ from mlflow_runs.roles import SLICE_PREFIX, class_text
 
 _NULLS = [*csv.ConvertOptions().null_values, "None", "<NA>"]
 _BATCH_BYTES = 64 * 2**20
+MOST_COLUMNS = 2000
 
 
 @dataclass(frozen=True)
@@ -47,8 +48,15 @@ def to_parquet(source: Path, artifact: str, scratch: Path) -> tuple[Path, tuple[
     if reader is None:
         raise ArtifactUnreadable("is not a table format that is read here; expected .parquet, .csv or .json")
     table, notes = reader(source)
+    _check_width(table.num_columns)
     pq.write_table(table, scratch)
     return scratch, notes
+
+
+def _check_width(columns: int) -> None:
+    """Raise where a table has more columns than a page can describe in seconds."""
+    if columns > MOST_COLUMNS:
+        raise ArtifactUnreadable(f"has {columns:,} columns; at most {MOST_COLUMNS:,} are read, log those of interest")
 
 
 def _from_csv(source: Path) -> tuple[pa.Table, tuple[str, ...]]:
@@ -139,6 +147,7 @@ def scan(path: Path) -> Scan:
     """Read every page of a Parquet file once; raises ArtifactUnreadable when it is none, cut off or damaged."""
     try:
         with pq.ParquetFile(path) as file:
+            _check_width(len(file.schema_arrow))
             schema, notes = _unique(file.schema_arrow)
             changes = {at: new for at, field in enumerate(schema) if (new := _plain(field.type)) != field.type}
             flags = {at: True for at, field in enumerate(schema) if _may_be_slice(field)}

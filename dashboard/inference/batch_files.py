@@ -68,11 +68,9 @@ def inspect(path: Path, card: ModelCard) -> BatchFile:
     _check_kind(card, kind)
     if not rows:
         raise BadInput(f"The file holds no {'picture' if kind == 'zip' else 'row'}; at least one is needed.")
-    unused = (
-        ()
-        if kind == "zip" or columns == LINE
-        else tuple(name for name in columns if name not in _mapping(card, columns).values())
-    )
+    table = kind != "zip" and columns != LINE
+    used = set(_mapping(card, columns).values()) if table else set(columns)
+    unused = tuple(name for name in columns if name not in used)
     with reading(kind):
         for position, item in enumerate(islice(items(path, kind, card), _CHECKED if kind != "zip" else 0), 1):
             _check_row(card, item, position)

@@ -3,6 +3,7 @@
 import io
 import json
 import math
+import time
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from pyarrow import csv
 
 from mlflow_runs.evaluation import state_of
 from mlflow_runs.records import ModelInfo, Problem
@@ -507,3 +509,14 @@ def test_a_correction_goes_before_what_the_run_says(run: Run) -> None:
     wrong = run.read({"columns": {"label": "gone"}})
     assert wrong.problems[0].artifact == "corrected column roles"
     assert run.read() == before
+
+
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_ten_thousand_columns_are_refused_in_a_moment(run: Run, form: str) -> None:
+    wide = pa.table({f"c{at}": [at] * 50 for at in range(10_000)} | {"label": ["a"] * 50, "prediction": ["a"] * 50})
+    with io.BytesIO() as content:
+        csv.write_csv(wide, content) if form == "csv" else pq.write_table(wide, content)
+        run.write(f"predictions.{form}", content.getvalue())
+    begin = time.process_time()
+    assert only_problem(run).reason == "has 10,002 columns; at most 2,000 are read, log those of interest"
+    assert time.process_time() - begin < 10

@@ -1,6 +1,7 @@
 """Batch files: what fits is read in full, what does not is told by name; zips neither escape nor explode."""
 
 import io
+import time
 import zipfile
 
 import numpy as np
@@ -140,3 +141,14 @@ def test_the_kind_of_file_must_be_the_models(tmp_path):
         inspect(written(tmp_path, "age\n1\n"), PICTURE)
     with pytest.raises(BadInput, match="CSV, JSON lines or Parquet file with the columns age, town; this is a zip"):
         inspect(zipped(tmp_path, {"a.png": png()}), TABLE)
+
+
+def test_ten_thousand_columns_that_are_not_needed_are_told_in_a_moment(tmp_path):
+    names = ["age", *(f"c{at}" for at in range(10_000))]
+    lines = [",".join(names), *[",".join("1" for _ in names)] * 20]
+    begin = time.process_time()
+    found = inspect(written(tmp_path, "\n".join(lines)), TABLE)
+    assert (found.rows, len(found.unused)) == (20, 10_000)
+    with pytest.raises(BadInput, match=r"lacks 'age'; .*The file's columns are c0, c1"):
+        inspect(written(tmp_path, "\n".join(line.partition(",")[2] for line in lines)), TABLE)
+    assert time.process_time() - begin < 5
