@@ -69,9 +69,19 @@
       const asked = [...target.searchParams].filter(([name]) => !free.has(name));
       return asked.length === Object.keys(facts.locked).length && asked.every(([name, value]) => facts.locked[name] === value);
     };
+    /* the table behind the panel: fetched without headers, so the token goes into its address */
+    const isTable = (link) => link.hasAttribute("download") && window.vitrinePath.within(new URL(link.href).pathname).startsWith("/export/");
     /* a link that leads out of the panel is plain text here */
     function tame(node) {
-      node.querySelectorAll("a[href]").forEach((link) => { if (!inScope(link)) link.removeAttribute("href"); });
+      node.querySelectorAll("a[href][download]:not([data-allowed])").forEach((link) => {
+        if (!isTable(link)) return;
+        const address = new URL(link.href);
+        address.searchParams.set("token", token);
+        link.dataset.allowed = "1";
+        link.classList.remove("chrome");
+        link.href = address;
+      });
+      node.querySelectorAll("a[href]:not([data-allowed])").forEach((link) => { if (!inScope(link)) link.removeAttribute("href"); });
       /* pictures are fetched without headers: the token goes into their address */
       node.querySelectorAll("img[src*='/pictures/']:not([src*='token='])").forEach((image) => {
         image.src = image.getAttribute("src") + "?token=" + encodeURIComponent(token);
@@ -82,13 +92,27 @@
     new MutationObserver(() => tame(page)).observe(page, { subtree: true, childList: true, attributes: true, attributeFilter: ["href", "src"] });
     document.addEventListener("click", (event) => {
       const link = event.target.closest && event.target.closest("a[href]");
-      if (!link || !page.contains(link)) return;
+      if (!link || !page.contains(link) || link.dataset.allowed) return;
       event.preventDefault();
       event.stopPropagation();
       if (inScope(link)) window.dash_clientside.set_props(store, { data: Object.fromEntries(new URL(link.href).searchParams) });
     }, true);
+    renew();
     const open = { class: "embed-open", href: window.vitrinePath.at(full), target: "_blank", rel: "noopener" };
     document.body.append(make("a", open, "Open in Vitrine"));
+  }
+
+  /* When the run index has changed the panel is drawn anew; a link that was revoked says so, because this asks too. */
+  function renew() {
+    let shown = null;
+    window.setInterval(() => {
+      if (document.hidden || document.querySelector("main [data-dash-is-loading=true]")) return;
+      fetch("/embed/revision").then((reply) => reply.json()).then((found) => {
+        if (found.revision === undefined || found.revision === shown) return;
+        if (shown !== null) window.dash_clientside.set_props("shell-revision", { data: found.revision });
+        shown = found.revision;
+      }).catch(() => { /* the server is away: asked again */ });
+    }, 2500);
   }
 
   /* the height goes to the exact origin of the page around, which the frame-ancestors policy has let in */

@@ -15,10 +15,23 @@ from dashboard.errors import NotAllowed, StateUnavailable
 
 HEADER = "X-Vitrine-Embed"
 PAGE = "embed.page"
-_IN_ADDRESS = (PAGE, "pictures")  # because a frame's page and the pictures in it are fetched without headers
+_IN_ADDRESS = (PAGE, "pictures", "export")  # because a frame's page, its pictures and files are fetched without headers
 _PLACE = "vitrine_embed"
 _RUN = re.compile(r"[0-9a-f]{32}")
 _DEEPEST = 12
+
+
+# the table behind a panel, which its link may also fetch as CSV: by page and panel
+TABLE_OF = {
+    ("/performance", "overall"): "overall",
+    ("/performance", "per-class"): "classes",
+    ("/performance", "per-slice"): "slices",
+    ("/performance", "confusion"): "confusion",
+    ("/performance", "rows"): "error-rows",
+    ("/data", "columns"): "columns",
+    ("/data", "rows"): "rows",
+    ("/data", "images"): "rows",
+}
 
 
 @dataclass(frozen=True)
@@ -64,6 +77,10 @@ def _within(link: EmbedLink) -> None:
     run = (request.view_args or {}).get("run_id")
     if run is not None and run != link.params.get("run"):
         raise NotAllowed("This embed link is for another run.")
+    if request.endpoint == "export":
+        if (request.view_args or {}).get("name") != TABLE_OF.get((link.path, link.panel)):
+            raise NotAllowed("This embed link shows another table.")
+        _same_query(link, {name: text for name, text in request.args.items() if name != "token"})
 
 
 def check_callback(link: EmbedLink, panel: Panel, body: Mapping[str, Any]) -> None:

@@ -43,8 +43,16 @@ class Buildable(Protocol):
 Cut = Callable[[Any, EmbedLink, Sequence[Mapping[str, Any]]], Cutting | None]
 
 
-def register(app: Any, settings: Settings, links: EmbedLinks, pages: Mapping[str, Buildable], cut: Cut) -> None:
-    """Add the routes; the layout and the callbacks that a link's frame asks for become the panel's."""
+def register(
+    app: Any,
+    settings: Settings,
+    links: EmbedLinks,
+    pages: Mapping[str, Buildable],
+    cut: Cut,
+    revision: Callable[[], int],
+) -> None:
+    """Add the routes; the layout and the callbacks that a link's frame asks for become the panel's. `revision` tells
+    how often the run index has changed, which is when panels are drawn anew."""
 
     def cutting(link: EmbedLink) -> Cutting:
         page = pages.get(link.path)
@@ -61,6 +69,7 @@ def register(app: Any, settings: Settings, links: EmbedLinks, pages: Mapping[str
         return panel(link.path, link.panel, link.slot, link.scope)
 
     _frame(app, cutting, panel_of)
+    app.server.add_url_rule("/embed/revision", "embed.revision", lambda: flask.jsonify(revision=revision()))
     _desk(app.server, settings, links, cutting)
 
 

@@ -92,7 +92,8 @@ def create_app(settings: Settings, services: Services, pages: Sequence[Page], sh
     editor_jobs = {name for page in pages for name in page.editor_jobs}
     callback_checks.register(app.server, services.limits, lambda: app.callback_map, editor_jobs)
     links = EmbedLinks(settings, app.server.secret_key)
-    embed_routes.register(app, settings, links, {page.path: page for page in pages}, shell.embed)
+    by_path = {page.path: page for page in pages}
+    embed_routes.register(app, settings, links, by_path, shell.embed, lambda: services.runs.state().revision)
     shut = gate.register(app.server, settings, services.limits, embed_gate.guest(links))
     _secure(app, settings)
     _warm(app)

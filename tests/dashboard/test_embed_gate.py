@@ -121,6 +121,24 @@ def test_every_panel_of_an_empty_page_can_be_cut_out(page: Any, served: tuple[fl
         assert deeds == [item for item in listed if item["background"]] == []
 
 
+def test_a_link_fetches_the_table_of_its_panel_and_view_and_no_other(served: tuple[flask.Flask, EmbedLinks]) -> None:
+    server, links = served
+    client, token = server.test_client(), _token(links)
+
+    def fetched(table: str, **query: str) -> int:
+        return client.get(f"/export/{table}.csv", query_string=query).status_code
+
+    assert fetched("classes", run=RUN, sort="n", token=token) == 404  # let in: there is no such run
+    assert fetched("slices", run=RUN, token=token) == fetched("rows", run=RUN, token=token) == 403
+    assert fetched("classes", run=OTHER, token=token) == fetched("classes", run=RUN, filter="n > 1", token=token) == 403
+    assert fetched("classes", run=RUN) == fetched("classes", token=token) == 403
+
+
+def test_a_frame_learns_when_to_draw_anew_and_nothing_else(served: tuple[flask.Flask, EmbedLinks]) -> None:
+    answer = served[0].test_client().get("/embed/revision", headers={HEADER: _token(served[1])})
+    assert list(answer.get_json()) == ["revision"]
+
+
 def test_predictions_of_a_link_are_counted_by_link(served: tuple[flask.Flask, EmbedLinks]) -> None:
     server, links = served
     client, path = server.test_client(), f"/api/v1/runs/{RUN}/predict"
