@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,7 +16,13 @@ from dashboard.reports.curves import CurvesQuery, CurvesReport, curves_report
 from dashboard.reports.data import DataQuery, data_report, row_page
 from dashboard.reports.performance import PerformanceQuery, error_rows, performance_report
 from dashboard.reports.row_pages import tables_of
-from tests.dashboard.reports.conftest import House
+from tests.dashboard.reports.conftest import House, build
+
+
+@pytest.fixture
+def house(tmp_path: Path) -> House:
+    """An empty data folder."""
+    return build(tmp_path)
 
 
 def frame(n: int, **columns: Any) -> pd.DataFrame:
