@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any
 
-from dash import html
+from dash import dcc, html
 
 from dashboard.metrics.estimate import Estimate
 from dashboard.reports.context import Calibrated, ContextReport, Place, Undecided
@@ -13,7 +13,7 @@ from layouts import formats, page, parts
 from layouts.links import Path, page_link, view_link
 
 PATH = Path.INFERENCE
-HIDDEN, SHOWN = "d-none", "context-card"
+ASK, HIDDEN, SHOWN = "toolbar job-ask context-ask", "d-none", "context-card"
 FIELDS = ("run", "row", "text", "values", "upload", "flag", "file", "unknown")
 _WORDS = {
     "fits": ("scores like it fit", "better"),
@@ -30,13 +30,36 @@ class Ids(StrEnum):
     SECTION = "context-section"
     VIEW = "context-view"
     BODY = "context-body"
+    ASK = "context-ask"
+    RUN = "context-run"
+    CANCEL = "context-cancel"
+    PROGRESS = "context-progress"
+    STEP = "context-step"
+    FINISHED = "context-finished"
+    KNOWN = "context-known"
 
 
 def build() -> html.Div:
     """The empty card, hidden until there is an answer."""
-    body = html.Div([page.view(Ids.VIEW, FIELDS), html.Div(id=Ids.BODY, **{"aria-live": "polite"})])
+    ask = html.Div(
+        [
+            html.Button("Nearest by what the model sees", id=Ids.RUN, n_clicks=0, className="btn btn-primary"),
+            html.Button("Cancel", id=Ids.CANCEL, n_clicks=0, disabled=True, className="btn-quiet"),
+            html.Progress(id=Ids.PROGRESS, value="0", max="100", **{"aria-label": "Share of the pictures looked at"}),
+            html.Span(id=Ids.STEP, className="card-note"),
+        ],
+        id=Ids.ASK,
+        className=HIDDEN,
+    )
+    stores = [page.view(Ids.VIEW, FIELDS), dcc.Store(id=Ids.FINISHED), dcc.Store(id=Ids.KNOWN)]
+    body = html.Div([*stores, html.Div(id=Ids.BODY, **{"aria-live": "polite"}), ask])
     note = "How good the model was on evaluated rows like this input; the figures are those of the Performance page."
     return html.Div(parts.card("In context", body, note), id=Ids.SECTION, className=HIDDEN)
+
+
+def ask_class(report: ContextReport) -> str:
+    """The row of the button that has the model look; out of sight where it has looked or cannot."""
+    return HIDDEN if report.nearest is None or report.nearest.looked else ASK
 
 
 def render(report: ContextReport, query: InferenceQuery) -> html.Div:

@@ -115,7 +115,7 @@ def _case(settings: Settings, arguments: Mapping[str, Any], tensors: Tensors) ->
     index.close()
     sample = {name: array for name, array in tensors.items() if not name.startswith("background/")}
     rows = {name.removeprefix("background/"): array for name, array in tensors.items() if name not in sample}
-    loaded = _model(settings, card.model_id)
+    loaded = loaded_model(settings, card.model_id)
     score = Scorer(card, loaded, sample, str(arguments.get("target") or ""))
     case = Case(card, loaded, sample, rows, score, str(arguments.get("layer") or ""))
     if card.kind == "image" and loaded.module is not None:
@@ -124,7 +124,8 @@ def _case(settings: Settings, arguments: Mapping[str, Any], tensors: Tensors) ->
 
 
 @lru_cache(1)  # because one input is often explained several ways, and loading takes longest
-def _model(settings: Settings, model_id: str) -> Loaded:
+def loaded_model(settings: Settings, model_id: str) -> Loaded:
+    """The model in the form that can be looked into."""
     return load_by_id(settings.model_copy(update={"serve_onnx": False}), chosen_device(settings.device), model_id)
 
 

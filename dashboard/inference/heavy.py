@@ -17,7 +17,7 @@ from typing import Any
 import torch
 
 from dashboard.errors import BadInput
-from dashboard.inference import compare, explain
+from dashboard.inference import compare, explain, features
 from dashboard.inference.attempt import Attempt
 from dashboard.inference.desk import failure
 from dashboard.inference.heavy_lane import receive, send
@@ -30,7 +30,11 @@ Task = Callable[[Settings, Mapping[str, Any], Tensors, Tell], tuple[dict[str, An
 
 IDLE = 60.0
 _BEAT = 5.0
-TASKS: Mapping[str, Task] = {"compare": compare.compare_engines, "explain": explain.explain}
+TASKS: Mapping[str, Task] = {
+    "compare": compare.compare_engines,
+    "explain": explain.explain,
+    "features": features.features,
+}
 
 
 class Caller:

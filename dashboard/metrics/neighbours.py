@@ -96,13 +96,22 @@ def by_text(found: Vectors, text: str, skip: int | None, limit: int = 5) -> list
 
 def picture_vectors(tables: Tables, evaluation: Evaluation, column: str) -> Vectors | None:
     """At most 1,000 pictures, evenly drawn, as 16 x 16 grey values 0..1; None where the column holds no pictures."""
+    numbers, pictures = pictures_of(tables, evaluation, column)
+    return Vectors(numbers, np.stack([small(_opened(data)) for data in pictures])) if pictures else None
+
+
+def pictures_of(tables: Tables, evaluation: Evaluation, column: str) -> tuple[NDArray[np.int64], list[bytes]]:
+    """Row numbers and files of at most 1,000 pictures, evenly drawn; none where the column holds no pictures."""
     numbers, values = _drawn(tables, evaluation, column, PICTURES)
     data = [value.get("bytes") if isinstance(value, Mapping) else value for value in values]
     held = [(place, value) for place, value in enumerate(data) if isinstance(value, bytes)]
-    if not held:
-        return None
-    matrix = np.stack([small(_opened(value)) for _, value in held])
-    return Vectors(numbers[[place for place, _ in held]], matrix)
+    return numbers[[place for place, _ in held]], [value for _, value in held]
+
+
+def by_vector(found: Vectors, vector: NDArray[Any], skip: int | None, limit: int = 5) -> list[Near]:
+    """Nearest rows by cosine distance."""
+    sizes = np.linalg.norm(found.matrix, axis=1) * np.linalg.norm(vector)
+    return _nearest(found, 1.0 - (found.matrix @ vector) / np.maximum(sizes, 1e-12), skip, limit)
 
 
 def by_picture(found: Vectors, picture: Image.Image, skip: int | None, limit: int = 5) -> list[Near]:

@@ -115,7 +115,7 @@ def _report(services: Services, query: InferenceQuery) -> ContextReport | None:
         undecided=undecided,
         calibrated=calibrated,
         reason=reason,
-        nearest=nearest_rows(services, evaluation, given, known, row),
+        nearest=nearest_rows(services, card, evaluation, given, known, row),
     )
 
 

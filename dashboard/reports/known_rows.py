@@ -6,12 +6,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from dashboard.cache import cache_key
+from dashboard.inference.cards import ModelCard
 from dashboard.inference.images import open_image
 from dashboard.metrics import neighbours
 from dashboard.metrics.neighbours import Near, Vectors
 from dashboard.metrics.rows import fetch_rows
 from dashboard.reports.inputs import Given, data_uri, tables_of
 from dashboard.reports.row_pages import subject_of
+from dashboard.reports.seen import can_look, seen_picture, seen_rows
 from dashboard.services import Services
 from mlflow_runs.records import Evaluation
 
@@ -34,22 +36,32 @@ class KnownRow:
 
 @dataclass(frozen=True)
 class KnownRows:
-    """The nearest rows, the nearest first, and in words by what, and among how many rows, they were found."""
+    """The nearest rows, the nearest first, and in words by what, and among how many rows, they were found.
+
+    `looked` is False where the model itself could still be asked what it sees (see dashboard.reports.seen).
+    """
 
     rows: tuple[KnownRow, ...]
     how: str
     searched: int
+    looked: bool = True
 
 
 def nearest_rows(
-    services: Services, evaluation: Evaluation, given: Given, known: Mapping[str, Any], row: int | None
+    services: Services,
+    card: ModelCard,
+    evaluation: Evaluation,
+    given: Given,
+    known: Mapping[str, Any],
+    row: int | None,
 ) -> KnownRows | None:
     """The five nearest rows but the input's own; None where nothing of the input can be compared with rows."""
     roles = evaluation.roles
     if roles.label is None:
         return None
     if isinstance(given.value, bytes) and roles.image:
-        return _by_picture(services, evaluation, given.value, roles.image, row)
+        seen = _by_sight(services, card, evaluation, given.value, row)
+        return seen or _by_picture(services, card, evaluation, given.value, row)
     if roles.text and isinstance(known.get(roles.text), str):
         return _by_text(services, evaluation, str(known[roles.text]), roles.text, row)
     columns = {name: known[name] for name in roles.features if name in known}
@@ -69,16 +81,30 @@ def _by_text(services: Services, evaluation: Evaluation, text: str, column: str,
     return KnownRows(_rows(services, evaluation, found, (column,)), how, len(vectors.numbers))
 
 
-def _by_picture(
-    services: Services, evaluation: Evaluation, data: bytes, column: str, row: int | None
+def _by_sight(
+    services: Services, card: ModelCard, evaluation: Evaluation, data: bytes, row: int | None
 ) -> KnownRows | None:
+    """By what the model sees, where somebody had it look at this picture."""
+    vectors, own = seen_rows(services, card, evaluation), seen_picture(services, card, data)
+    if vectors is None or own is None:
+        return None
+    found = neighbours.by_vector(vectors, own, row, _EACH)
+    how = f"cosine distance of what the model sees in them ({len(own):,} numbers before its last layer)"
+    return KnownRows(_rows(services, evaluation, found, (str(evaluation.roles.image),)), how, len(vectors.numbers))
+
+
+def _by_picture(
+    services: Services, card: ModelCard, evaluation: Evaluation, data: bytes, row: int | None
+) -> KnownRows | None:
+    column = str(evaluation.roles.image)
     vectors = _kept(services, evaluation, column, "image")
     if vectors is None:
         return None
     found = neighbours.by_picture(vectors, open_image(data), row, _EACH)
     edge = neighbours.EDGE
     how = f"root mean square difference of {edge} x {edge} grey pixels, not by what the model sees in them"
-    return KnownRows(_rows(services, evaluation, found, (column,)), how, len(vectors.numbers))
+    rows = _rows(services, evaluation, found, (column,))
+    return KnownRows(rows, how, len(vectors.numbers), looked=not can_look(card, evaluation))
 
 
 def _kept(services: Services, evaluation: Evaluation, column: str, kind: str) -> Vectors | None:

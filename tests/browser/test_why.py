@@ -26,6 +26,12 @@ def test_a_picture_is_explained_and_reads_unknown_under_a_threshold(open_page, d
     expect(row.locator(".estimate .value")).to_have_text(
         [f"{figures[name]['value']:.3f}" for name in ("precision", "recall")]
     )
+    context = page.locator("#context-section")
+    expect(context).to_contain_text("16 x 16 grey pixels")
+    context.get_by_role("button", name="Nearest by what the model sees").click()
+    expect(context).to_contain_text("cosine distance of what the model sees in them", timeout=120_000)
+    expect(context.locator("#context-run")).to_be_hidden()
+    expect(context.locator(".near .example")).to_have_count(5)
     page.get_by_label("Scores below this mean unknown").press("End")
     expect(page.locator(".scored > .when-unknown .answer")).to_be_visible()
     expect(page.locator(".scored .when-known.answer")).to_be_hidden()

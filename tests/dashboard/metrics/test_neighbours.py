@@ -59,3 +59,10 @@ def png(grey):
     target = io.BytesIO()
     Image.new("L", (30, 20), grey).save(target, "PNG")
     return target.getvalue()
+
+
+def test_vectors_are_compared_by_their_angle():
+    found = neighbours.Vectors(np.array([3, 5, 8]), np.array([[1.0, 0.0], [2.0, 2.0], [0.0, 0.0]], np.float32))
+    near = neighbours.by_vector(found, np.array([0.0, 5.0], np.float32), skip=8)
+    assert [one.row for one in near] == [5, 3]
+    assert near[0].distance == pytest.approx(1 - 0.5**0.5) and near[1].distance == pytest.approx(1)
