@@ -86,7 +86,7 @@
       node.querySelectorAll("img[src*='/pictures/']:not([src*='token='])").forEach((image) => {
         image.src = image.getAttribute("src") + "?token=" + encodeURIComponent(token);
       });
-      if (!free.has("text")) node.querySelectorAll(".prediction-form").forEach((form) => { form.inert = true; });
+      if (!free.has("text")) node.querySelectorAll(".prediction-form, .generator-card").forEach((form) => { form.inert = true; });
     }
     tame(page);
     new MutationObserver(() => tame(page)).observe(page, { subtree: true, childList: true, attributes: true, attributeFilter: ["href", "src"] });

@@ -70,8 +70,10 @@ def _find(page: Component, link: EmbedLink) -> list[Component]:
 
 def _panels(tree: Component, name: str = "") -> list[Component]:
     """The panels of a tree, all of them or those of a name."""
-    found = [part for part in (tree, *tree._traverse()) if getattr(part, "data-panel", None)]
-    return [part for part in found if name in ("", getattr(part, "data-panel"))]
+    named = [part for part in (tree, *tree._traverse()) if getattr(part, "data-panel", None)]
+    found = [part for part in named if name in ("", getattr(part, "data-panel"))]
+    inner = {id(part) for box in found for part in box._traverse()}  # of boxes in a box the outer one is the panel
+    return [part for part in found if id(part) not in inner]
 
 
 def _ids(tree: Component) -> set[str]:

@@ -18,8 +18,8 @@ class Ids(StrEnum):
 def build() -> html.Div:
     """The empty panel, which takes the form's place; it is hidden until `data-latent` holds a generator."""
     note = "Every slider is one of the numbers that the model draws from; the picture follows while you drag."
-    card = parts.card("Input", html.Div(id=Ids.SLIDERS, className="generator"), note)
-    return html.Div(card, id=Ids.CARD, className="generator-card", **{"data-latent": ""})
+    card = parts.card("Input", html.Div(id=Ids.SLIDERS, className="generator"), note, panel="live")
+    return html.Div(card, id=Ids.CARD, className="generator-card", **{"data-latent": "", "data-panel": "live"})
 
 
 def live() -> html.Div:

@@ -89,7 +89,10 @@ def test_a_wiki_frames_a_panel_and_a_model_that_answers(
 ) -> None:
     run = newest(demo, "tumour-diagnosis")["run_id"]
     live = _link(demo, path="/inference", panel="live", params={"run": run}, scope="predict")
-    _article(wiki, "article.html", _performance(demo)["code"], live["code"].replace('loading="lazy"', ""))
+    drawing = {"run": newest(demo, "digit-generator")["run_id"]}
+    sliders = _link(demo, path="/inference", panel="live", params=drawing, scope="predict")
+    codes = [code["code"].replace('loading="lazy"', "") for code in (_performance(demo), live, sliders)]
+    _article(wiki, "article.html", *codes)
     page = context.new_page()
     complaints = _watched(page)
     page.goto(f"http://localhost:{wiki[1]}/article.html")
@@ -107,6 +110,11 @@ def test_a_wiki_frames_a_panel_and_a_model_that_answers(
     expect(model.get_by_label("mean radius")).to_be_visible()
     model.get_by_role("button", name="Predict", exact=True).click()
     expect(model.locator("#inference-answer")).to_contain_text("malignant", timeout=60_000)
+    drawn = page.frame_locator("iframe").nth(2)
+    expect(drawn.locator(".generator input[type=range]").first).to_be_visible()
+    before = drawn.locator(".live-picture img").get_attribute("src", timeout=60_000)
+    drawn.locator(".generator input[type=range]").first.press("End")
+    expect(drawn.locator(".live-picture img")).not_to_have_attribute("src", before or "", timeout=60_000)
     newer = itertools.count(10**9)
     page.route("**/embed/revision", lambda route: route.fulfill(json={"revision": next(newer)}))
     with page.expect_response(lambda reply: "performance-body.children" in (reply.request.post_data or "")):

@@ -139,6 +139,15 @@ def test_a_frame_learns_when_to_draw_anew_and_nothing_else(served: tuple[flask.F
     assert list(answer.get_json()) == ["revision"]
 
 
+def test_the_live_panel_has_the_sliders_of_a_generator_once(served: tuple[flask.Flask, EmbedLinks]) -> None:
+    server, links = served
+    headers = {HEADER: _token(links, path="/inference", panel="live", slot="", scope="predict")}
+    client = server.test_client()
+    assert client.get("/_dash-layout", headers=headers).text.count('"id":"generator-card"') == 1
+    listed = client.get("/_dash-dependencies", headers=headers).get_json()
+    assert "generator-card.data-latent" in {item["output"] for item in listed}
+
+
 def test_predictions_of_a_link_are_counted_by_link(served: tuple[flask.Flask, EmbedLinks]) -> None:
     server, links = served
     client, path = server.test_client(), f"/api/v1/runs/{RUN}/predict"
