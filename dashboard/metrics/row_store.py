@@ -1,6 +1,6 @@
 """Plain columns of a table beside its codes, uncompressed and memory-mapped: single rows without unpacking it all."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -118,6 +118,15 @@ class RowStore:
             dtype = _plain_numbers(pa.array([], kind)).dtype
             joined = np.concatenate(values) if values else np.zeros(0, dtype)
             return joined, None if missing is None else np.concatenate(missing)
+
+    def number_parts(self, name: str) -> Iterator[tuple[int, NDArray[Any], NDArray[np.bool_] | None]]:
+        """A column of numbers batch by batch: its first row, its values, and where they are missing (None: nowhere)."""
+        with pa.memory_map(str(self.folder / FILE)) as file:
+            reader = ipc.open_file(file)
+            place = reader.schema.get_field_index(name)
+            for index, start in enumerate(self.starts):
+                values = reader.get_batch(index).column(place)
+                yield start, _plain_numbers(values), np.asarray(values.is_null()) if values.null_count else None
 
     def _parts(self, file: pa.MemoryMappedFile, rows: Ints | None) -> Any:
         """Batches with the places in them of ascending row numbers."""

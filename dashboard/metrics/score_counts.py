@@ -1,6 +1,6 @@
 """Rows counted by score, finely enough that an AUC from the counts is exact to a ten-thousandth."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -15,6 +15,7 @@ from mlflow_runs.errors import DataMissing
 from mlflow_runs.records import Evaluation
 
 BINS = 10_000
+_CHUNK = 131_072
 _AIM, _SPLIT, _AT_ONCE, _ROUNDS = 5e-5, 100, 32, 12
 _IN_MEMORY = 4_000_000  # rows, nine bytes each; a quarter of the database's time
 
@@ -62,6 +63,7 @@ class _Grid:
     bins: int
 
 
+Part = tuple[Floats, NDArray[np.bool_]]  # finite scores, and whether each row is of the class
 _N = TypeVar("_N", bound=np.generic)
 _Within = tuple[tuple[_Grid, int], ...]
 _Counts = tuple[Ints, Ints, NDArray[np.bool_]]
@@ -127,36 +129,58 @@ def _place(outer: Ints, part: Ints, grid: _Grid, split: Ints | None) -> tuple[In
 def count_scores(scores: Floats, hit: NDArray[np.bool_], bins: int = BINS, left_out: int = 0) -> ScoreCounts:
     """The same for finite scores in memory."""
 
-    def binned(grid: _Grid) -> NDArray[np.int32]:
-        place = np.floor((scores - grid.low) / grid.width)
-        return np.clip(place, 0, grid.bins - 1, out=place).astype(np.int32)
+    def parts() -> Iterator[Part]:
+        for start in range(0, len(scores), _CHUNK):
+            yield scores[start : start + _CHUNK], hit[start : start + _CHUNK]
 
-    low, width = _range(float(scores.min()), float(scores.max()), bins) if len(scores) else _range(None, None, bins)
-    first = _Grid(low, width, bins)
-    coarse = binned(first)
+    low, high = (float(scores.min()), float(scores.max())) if len(scores) else (None, None)
+    return count_parts(parts, low, high, bins, left_out)
 
-    def bin_of(grid: _Grid) -> NDArray[np.int32]:
-        return coarse if grid == first else binned(grid)
+
+def count_parts(
+    parts: Callable[[], Iterator[Part]], low: float | None, high: float | None, bins: int = BINS, left_out: int = 0
+) -> ScoreCounts:
+    """The same for scores that come part by part, as often as they are asked for, so that memory stays small."""
 
     def count(grid: _Grid, within: _Within, split: Ints | None) -> _Counts:
-        outer = bin_of(grid)
-        wanted = np.full(grid.bins, split is None)
-        if split is not None:
-            wanted[split] = True
-        inside = wanted[outer]
-        for other, chosen in within:
-            inside &= bin_of(other) == chosen
-        value, outer = scores[inside], outer[inside]
-        rest = np.floor((value - (grid.low + outer * grid.width)) / (grid.width / _SPLIT))
-        place, size = _place(outer, np.clip(rest, 0, _SPLIT - 1).astype(np.int64), grid, split)
-        every = np.bincount(place, minlength=size)
-        # any score of each bin: the bin is tied where all others equal it
-        one = np.zeros(size)
-        one[place] = value
-        tied = (every > 0) & (np.bincount(place[value != one[place]], minlength=size) == 0)
-        return every, np.bincount(place[hit[inside]], minlength=size), tied
+        size = grid.bins if split is None else len(split) * _SPLIT
+        every, positive, apart = (np.zeros(size, np.int64) for _ in range(3))
+        one = np.full(size, np.nan)
+        for scores, hit in parts():
+            value, place, hits = _placed(scores, hit, grid, within, split)
+            every += np.bincount(place, minlength=size)
+            positive += np.bincount(place[hits], minlength=size)
+            # any score of each bin: the bin is tied where all others equal it
+            fresh = np.isnan(one[place])
+            one[place[fresh]] = value[fresh]
+            apart += np.bincount(place[value != one[place]], minlength=size)
+        return every, positive, (every > 0) & (apart == 0)
 
-    return _refined(count, first, left_out)
+    start, width = _range(low, high, bins)
+    return _refined(count, _Grid(start, width, bins), left_out)
+
+
+def _placed(
+    scores: Floats, hit: NDArray[np.bool_], grid: _Grid, within: _Within, split: Ints | None
+) -> tuple[Floats, Ints, NDArray[np.bool_]]:
+    """The scores that lie where it is asked, their places (bins, or parts of split bins), and which are hits."""
+    outer = _binned(scores, grid)
+    if split is None:
+        return scores, outer, hit
+    wanted = np.zeros(grid.bins, np.bool_)
+    wanted[split] = True
+    inside = wanted[outer]
+    for other, chosen in within:
+        inside &= _binned(scores, other) == chosen
+    value, outer = scores[inside], outer[inside]
+    rest = np.floor((value - (grid.low + outer * grid.width)) / (grid.width / _SPLIT))
+    place, _ = _place(outer, np.clip(rest, 0, _SPLIT - 1).astype(np.int64), grid, split)
+    return value, place, hit[inside]
+
+
+def _binned(scores: Floats, grid: _Grid) -> Ints:
+    place = np.floor((scores - grid.low) / grid.width)
+    return np.clip(place, 0, grid.bins - 1, out=place).astype(np.int64)
 
 
 def _refined(count: _Counter, grid: _Grid, left_out: int) -> ScoreCounts:

@@ -9,6 +9,7 @@ import numpy as np
 from dashboard.errors import BadQuery
 from dashboard.metrics import curves
 from dashboard.metrics.classification import Floats
+from dashboard.metrics.coded_scores import coded_scores
 from dashboard.metrics.curves import ScoreCounts
 from dashboard.metrics.drawing import thin
 from dashboard.metrics.estimate import Estimate
@@ -237,7 +238,12 @@ def middle(counts: ScoreCounts) -> float:
 
 def score_rows(rows: Chosen, class_name: str, min_rows: int) -> Scored:
     """The curves of a class's scores over the chosen rows."""
-    return scored_of(curves.score_counts(rows.tables, rows.evaluation, class_name, rows.where), class_name, min_rows)
+    found = None
+    if rows.codes is not None and rows.evaluation.task == "classification":
+        found = coded_scores(rows.codes, rows.evaluation, class_name, rows.mask)
+    if found is None:
+        found = curves.score_counts(rows.tables, rows.evaluation, class_name, rows.where)
+    return scored_of(found, class_name, min_rows)
 
 
 def scored_of(counts: ScoreCounts, class_name: str, min_rows: int) -> Scored:
