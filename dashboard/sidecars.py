@@ -73,7 +73,7 @@ def missing(index: RunIndex, settings: Settings) -> list[Evaluation]:
 
 def _sliceable(evaluation: Evaluation) -> bool:
     roles = evaluation.roles
-    measured = evaluation.task in ("classification", "regression") and roles.label and roles.prediction
+    measured = evaluation.task in ("classification", "multilabel", "regression") and roles.label and roles.prediction
     return bool(measured) and evaluation.table is not None and evaluation.table.exists()
 
 

@@ -29,7 +29,7 @@ class DiscoveredShape(TypedDict):
     filter: str
     """The slice as a filter, to be given to `filter=`."""
     n: int
-    metric: Literal["accuracy", "rmse"]
+    metric: Literal["accuracy", "subset_accuracy", "rmse"]
     value: float
     """The metric over the slice's rows, with its 95% interval."""
     low: float | None
@@ -98,7 +98,7 @@ def _slice(item: WeakSlice, found: WeakSlices) -> DiscoveredShape:
     return {
         "filter": item.filter,
         "n": int(item.n),
-        "metric": "rmse" if found.metric == "rmse" else "accuracy",
+        "metric": found.metric,
         "value": item.value.value,
         "low": item.value.low,
         "high": item.value.high,

@@ -59,7 +59,8 @@ class Codes:
         return _mapped(self.folder / "cells.npy")
 
     def errors(self) -> NDArray[np.float64]:
-        """Per row prediction - label of a regression, NaN where one of them is missing."""
+        """Per row prediction - label of a regression, of sets of classes 1 where they differ and else 0; NaN where one
+        of them is missing."""
         return _mapped(self.folder / "errors.npy")
 
 
@@ -125,8 +126,7 @@ def _write(tables: Tables, evaluation: Evaluation, folder: Path, progress: Progr
 def _fill(tables: Tables, evaluation: Evaluation, scratch: Path, progress: Progress) -> None:
     path, label, prediction = needed(evaluation)
     columns = columns_of(tables, evaluation)
-    regression = evaluation.task == "regression"
-    cube = None if regression else count_cube(tables, evaluation, "true", [])
+    cube = None if evaluation.task in ("regression", "multilabel") else count_cube(tables, evaluation, "true", [])
     target = _Target(tables, evaluation, cube, columns)
     exact = [column.name for column in columns if column.kind == "category" and not column.grouped]
     known = tables.columns(path)
@@ -170,6 +170,8 @@ class _Target:
         self.files = [*(f"{i}.npy" for i in range(len(columns))), "errors.npy" if cube is None else "cells.npy"]
         result = np.dtype(np.float64) if cube is None else np.min_scalar_type(len(cube.n) + 1)
         self.dtypes = [*(np.dtype(np.uint8) for _ in columns), result]
+        self.differ = _differing(tables, evaluation) if evaluation.task == "multilabel" else None
+        self.done = 0
         if cube is None:
             return
         self.raw = {
@@ -181,6 +183,10 @@ class _Target:
         """The batch's part of every array."""
         for column in self.columns:
             yield code_of(column, batch.column(batch.schema.get_field_index(column.name)))
+        if self.differ is not None:
+            self.done += batch.num_rows
+            yield self.differ[self.done - batch.num_rows : self.done]
+            return
         y, p = (batch.column(batch.schema.get_field_index(name)) for name in (self.label, self.prediction))
         yield self._errors(y, p) if self.cube is None else self._cells(y, p, len(self.cube.classes))
 
@@ -201,6 +207,14 @@ class _Target:
         raw, index = self.raw[name]
         classes: NDArray[np.int64] = index[positions(values, raw)]
         return classes
+
+
+def _differing(tables: Tables, evaluation: Evaluation) -> NDArray[np.float32]:
+    """Per row whether its two sets of classes differ, NaN where one of them is missing."""
+    path, label, prediction = needed(evaluation)
+    found = tables.query(f"SELECT ({quoted(label)} <> {quoted(prediction)})::FLOAT AS e FROM {source(path)}")["e"]
+    differ: NDArray[np.float32] = found.to_numpy()
+    return differ
 
 
 def _start(file: BinaryIO, dtype: np.dtype, n: int) -> None:

@@ -26,6 +26,7 @@ MOST = 6
 FAR = 0.1  # the share of a regression's rows that counts as far off
 TASKS = ("classification", "multilabel", "regression")
 _BARS = 12
+_DIFFER = 0.5  # a row's error where sets of classes differ is 1
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,8 @@ def count_outcomes(rows: Chosen, features: list[Column], limit: float | None = N
     if rows.codes is not None:
         mask = rows.mask
         names = [column.name for column in features]
+        if rows.evaluation.task == "multilabel":
+            limit = _DIFFER
         counted = (
             right_and_wrong(rows.codes, mask, names) if limit is None else near_and_far(rows.codes, limit, mask, names)
         )

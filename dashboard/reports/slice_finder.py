@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -26,7 +26,9 @@ if TYPE_CHECKING:
 
 CODE_VERSION = 1
 JOB = "weak-slices"
-SEARCHED = ("classification", "regression")
+SEARCHED = ("classification", "multilabel", "regression")
+Metric = Literal["accuracy", "subset_accuracy", "rmse"]
+_METRICS: dict[str, Metric] = {"regression": "rmse", "multilabel": "subset_accuracy"}
 _KEPT_FINDINGS = 2000
 Progress = Callable[[float, str], None]
 
@@ -46,11 +48,11 @@ class WeakSlice:
 
 @dataclass(frozen=True)
 class WeakSlices:
-    """What a search found, most striking first. `metric` is accuracy or rmse, `n` the rows searched, `columns` how
-    many columns could be combined, `tested` how many slices were compared, at a false-discovery rate of
-    `false_discovery`."""
+    """What a search found, most striking first. `metric` is accuracy, for sets of classes subset_accuracy, or rmse; `n`
+    the rows searched, `columns` how many columns could be combined, `tested` how many slices were compared, at a
+    false-discovery rate of `false_discovery`."""
 
-    metric: str
+    metric: Metric
     n: int
     columns: int
     tested: int
@@ -81,7 +83,7 @@ def search_of(services: "Services", run_id: str) -> Search:
 
 
 def searchable(evaluation: Evaluation) -> bool:
-    """Whether there are predictions to search: of a classification or a regression, with labels."""
+    """Whether there are predictions to search: classes, sets of classes or numbers, with labels."""
     try:
         return evaluation.task in SEARCHED and measurable(evaluation)
     except DataMissing:
@@ -129,10 +131,10 @@ def question(services: "Services") -> Question:
 
 def _search(services: "Services", evaluation: Evaluation, progress: Progress) -> WeakSlices:
     asked, codes = question(services), _prepared(services, evaluation, progress)
-    errors = squared_errors(codes) if evaluation.task == "regression" else classification_errors(codes)
+    errors = classification_errors(codes) if evaluation.task == "classification" else squared_errors(codes)
     # a search in these codes reports shares of its own; here it is the last four tenths
     found, tested = discover(codes, errors, asked, progress=lambda share: progress(0.6 + 0.4 * share, "searching"))
-    metric = "rmse" if evaluation.task == "regression" else "accuracy"
+    metric: Metric = _METRICS.get(evaluation.task or "", "accuracy")
     figures = _Figures(metric, services.settings.min_rows, _sums(errors[used := ~np.isnan(errors)]))
     inside = {item.codes: _sums(errors[used & rows_of(codes, item)]) for item in found}
     every = [figures.slice(item, inside[item.codes]) for item in found if figures.own(item.codes, inside)]
@@ -167,13 +169,13 @@ class _Figures:
 
     def estimate(self, sums: Errors) -> Estimate:
         """Accuracy from errors of 0 and 1, RMSE from squared errors."""
-        if self.metric == "accuracy":
+        if self.metric != "rmse":
             return proportion(sums.n - sums.square, sums.n, self.min_rows)
         return root_mean_square(sums, self.min_rows)
 
     def against(self, inside: Errors, outside: Errors) -> Verdict:
         """One set of rows against others."""
-        better = self.metric == "accuracy"
+        better = self.metric != "rmse"
         ours, theirs = self.estimate(inside), self.estimate(outside)
         return independent(ours, theirs, higher_is_better=better, min_rows=self.min_rows)
 

@@ -10,6 +10,8 @@ from dashboard.api.figure_shapes import PerformanceDocument
 from dashboard.errors import BadQuery
 from dashboard.metrics.cube import cube_of
 from dashboard.metrics.slices import declared_slices
+from dashboard.reports.chosen import chosen_rows
+from dashboard.reports.contrast import ContrastQuery, columns, contrast, contrast_report
 from dashboard.reports.curves import CurvesQuery, curves_report
 from dashboard.reports.data import DataQuery, data_report, row_page
 from dashboard.reports.measured import confusion_of, measure_classes
@@ -119,7 +121,7 @@ def test_data_and_filters_on_classes(house: House) -> None:
         row_page(house, DataQuery(run="r1", filter="label > 3"))
 
 
-def test_overview_compares_versions_and_no_slices_are_searched(house: House) -> None:
+def test_overview_compares_versions(house: House) -> None:
     for place, run in enumerate(("r1", "r2")):
         house.add(run, frame(seed=place)[0], "multilabel", roles=ROLES, ordinal=place + 1, start_time=1000.0 + place)
     (card,) = overview_report(house, OverviewQuery()).models
@@ -127,6 +129,26 @@ def test_overview_compares_versions_and_no_slices_are_searched(house: House) -> 
     assert card.verdict is not None
     assert not card.verdict.paired
     assert card.worst_slice is not None
-    assert not search_of(house, "r1").possible
-    with pytest.raises(DataMissing, match="multilabel"):
-        find_weak_slices(house, "r1")
+
+
+def test_weak_slices_go_by_sets_that_differ(house: House) -> None:
+    data, _, _ = frame(n=3000)
+    data["kind"] = np.where(np.arange(3000) < 600, "odd", "even")
+    for place in range(500):
+        data.at[place, "prediction"] = []
+    house.add("r1", data, "multilabel", roles={**ROLES, "features": ("kind",)})
+    before = contrast_report(house, ContrastQuery(run="r1"))
+    assert search_of(house, "r1").possible
+    found = find_weak_slices(house, "r1")
+    (worst,) = found.slices
+    at_odd = performance_report(house, PerformanceQuery(run="r1", filter="kind = 'odd'"))
+    assert (found.metric, worst.filter, worst.n, worst.verdict.word) == (
+        "subset_accuracy",
+        "kind = 'odd'",
+        600,
+        "worse",
+    )
+    assert worst.value == at_odd.overall["subset_accuracy"]
+    rows = chosen_rows(house, "r1", "", "")
+    assert rows.codes is not None
+    assert contrast(rows, columns(rows, house.cache), 10) == before
