@@ -6,7 +6,7 @@ import dash
 from dash import ClientsideFunction, Input, Output, State
 
 from callbacks.background import background_job
-from dashboard.reports.batches import batch_finished, batch_found, run_batch
+from dashboard.reports.batches import batch_finished, batch_found, batch_running, cancel_batch, run_batch
 from dashboard.services import Services
 from layouts import batch
 from layouts.batch import Ids as Batch
@@ -38,12 +38,30 @@ def _register_work(app: dash.Dash, services: Services) -> None:
             return None
         return batch.render_file(token["name"], token["bytes"], batch_found(services, run_id, token))
 
-    @app.callback(Output(Batch.RUN, "disabled"), Output(Batch.RESULT, "children"), *about)
-    def recall(token: Params, run_id: str | None) -> tuple[Any, ...]:
+    # a batch that a page began which was then left or loaded anew: its button is pressed again, and the job follows it
+    @app.callback(
+        Output(Batch.RUN, "disabled"),
+        Output(Batch.RESULT, "children"),
+        Output(Batch.RUN, "n_clicks"),
+        *about,
+        State(Batch.RUN, "n_clicks"),
+    )
+    def recall(token: Params, run_id: str | None, clicks: int) -> tuple[Any, ...]:
         if not token or not run_id:
-            return True, None
+            return True, None, dash.no_update
         done = batch_finished(services, run_id, token)
-        return False, batch.render(done) if done else None
+        again = clicks + 1 if not done and batch_running(services, run_id, token) else dash.no_update
+        return False, batch.render(done) if done else None, again
+
+    @app.callback(
+        Input(Batch.CANCEL, "n_clicks"),
+        State(Batch.FILE, "data"),
+        State(Batch.SUBJECT, "data"),
+        prevent_initial_call=True,
+    )
+    def cancel(clicks: int, token: Params, run_id: str | None) -> None:
+        if clicks and token and run_id:
+            cancel_batch(services, run_id, token)
 
     @app.callback(
         Output(Batch.RESULT, "children", allow_duplicate=True),

@@ -9,7 +9,14 @@ from callbacks import run_picker
 from callbacks.background import background_job
 from dashboard.reports.environment import ModelNeeds, build_environment, model_needs, remove_environment
 from dashboard.reports.query import from_params
-from dashboard.reports.serving import ServingQuery, compare_engines, engine_card, serving_report
+from dashboard.reports.serving import (
+    ServingQuery,
+    cancel_comparison,
+    compare_engines,
+    comparing,
+    engine_card,
+    serving_report,
+)
 from dashboard.services import Services
 from layouts import environment, serving, shell
 from layouts import run_picker as picker_layout
@@ -38,6 +45,17 @@ def register(app: dash.Dash, services: Services) -> None:
             return picker_layout.waiting(services.runs.state()), True
         found = engine_card(services, query)
         return serving.render_engines(found), bool(found.reason)
+
+    # a comparison that a page began which was then left or loaded anew: its button is pressed again, and the job
+    # follows it
+    @app.callback(Output(Ids.COMPARE, "n_clicks"), Input(Ids.RUN, "value"), State(Ids.COMPARE, "n_clicks"))
+    def follow(run_id: str | None, clicks: int) -> Any:
+        return (clicks or 0) + 1 if run_id and comparing(services, run_id) else dash.no_update
+
+    @app.callback(Input(Ids.CANCEL, "n_clicks"), State(Ids.RUN, "value"), prevent_initial_call=True)
+    def cancel(clicks: int, run_id: str | None) -> None:
+        if clicks and run_id:
+            cancel_comparison(services, run_id)
 
     _register_needs(app, services)
 

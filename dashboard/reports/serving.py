@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from dashboard.access.users import require_editor
 from dashboard.cache import cache_key
 from dashboard.errors import BadInput, BadQuery
 from dashboard.inference.cards import ModelCard, model_card
@@ -17,6 +18,8 @@ from dashboard.inference.speed_report import TAG, VERSION, Comparison, from_json
 from dashboard.inference.states import EngineState, LoadedModel
 from dashboard.reports.inputs import InferenceQuery, evaluation_of, input_columns, read_input
 from dashboard.services import Services
+from dashboard.shared_work import SharedWork
+from dashboard.uploads import content_key
 from mlflow_runs.errors import DataMissing, ModelUnavailable
 from mlflow_runs.records import RunRow
 
@@ -163,7 +166,7 @@ def _recorded(run: RunRow, card: ModelCard) -> EngineCard:
 
 
 def compare_engines(services: Services, run_id: str, report: Report) -> Comparison:
-    """Export, check and time the run's model in the heavy worker; the result is cached and kept as the run's tag.
+    """Export, check and time the run's model in the heavy worker, or follow who does; cached and kept as the run's tag.
 
     Raises ModelUnavailable, DataMissing (no inputs to check it with) or EngineUnavailable.
     """
@@ -171,13 +174,37 @@ def compare_engines(services: Services, run_id: str, report: Report) -> Comparis
     known = engine_card(services, ServingQuery(run_id))
     if known.card is None or known.reason:
         raise ModelUnavailable(known.reason)
-    tensors, source = real_inputs(services, known.run, known.card)
-    report("Starting the process for exports", 0.01)
-    lane = HeavyLane(services.settings.data_dir)
-    message = lane.ask("compare", {"run": run_id, "source": source}, tensors, report)
-    text = str(message.header["result"])
-    services.cache.store(_key(services, known.card.model_id), text)
-    return from_json(text)
+    card, key = known.card, _key(services, known.card.model_id)
+
+    def work(told: Report) -> Comparison:
+        tensors, source = real_inputs(services, known.run, card)
+        told("Starting the process for exports", 0.01)
+        lane = HeavyLane(services.settings.data_dir)
+        text = str(lane.ask("compare", {"run": run_id, "source": source}, tensors, told).header["result"])
+        services.cache.store(key, text)
+        return from_json(text)
+
+    def found() -> Comparison | None:
+        stored = services.cache.peek(key)
+        return None if stored is None else from_json(str(stored.value))
+
+    return _work(services, card.model_id).run(work, found, report)
+
+
+def comparing(services: Services, run_id: str) -> bool:
+    """Whether the engines for the run's model are being compared now, for whichever page."""
+    info = services.runs.run(run_id).model_info
+    return info is not None and _work(services, info.model_id).running()
+
+
+def cancel_comparison(services: Services, run_id: str) -> None:
+    """End it, whichever page began it."""
+    require_editor("cancel a comparison")
+    _work(services, model_card(services.runs.run(run_id)).model_id).cancel()
+
+
+def _work(services: Services, model_id: str) -> SharedWork:
+    return SharedWork(services.settings.folder("run/work"), content_key("engines", model_id))
 
 
 def _key(services: Services, model_id: str) -> str:
