@@ -1,9 +1,12 @@
 """The production server: `gunicorn` in this folder starts web workers and, beside them, every other part."""
 
+import ctypes
+import gc
 import hashlib
 import os
 import shutil
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +14,17 @@ _before = dict(os.environ)
 for _name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "ARROW_NUM_THREADS"):
     os.environ.setdefault(_name, "1")  # before numpy is imported: web workers count with threads of their own
 os.environ.setdefault("JE_ARROW_MALLOC_CONF", "background_thread:false")
+os.environ.setdefault("ARROW_DEFAULT_MEMORY_POOL", "system")
+with suppress(
+    AttributeError, OSError
+):  # as dashboard/parts.py has it for the other parts; where the C library is glibc
+    for _option, _value in ((-8, 2), (-3, 2**20), (-1, 2**20)):  # M_ARENA_MAX, M_MMAP_THRESHOLD, M_TRIM_THRESHOLD
+        ctypes.CDLL(None).mallopt(_option, _value)
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from dashboard import companion  # noqa: E402
 from dashboard.access.preflight import refuse_to_start  # noqa: E402
+from dashboard.parts import cores  # noqa: E402
 from dashboard.settings import Settings  # noqa: E402
 
 _settings = Settings()
@@ -43,7 +53,7 @@ os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(_counting_folder())
 
 wsgi_app = "app:create_server()"
 bind = f"[{_settings.host}]:{_settings.port}" if ":" in _settings.host else f"{_settings.host}:{_settings.port}"
-workers = _settings.workers
+workers = _settings.workers or min(2, cores())
 threads = _settings.threads
 worker_class = "dashboard.patient_worker.PatientWorker"
 preload_app = "--reload" not in sys.argv  # because what the parent has loaded cannot be loaded anew
@@ -67,6 +77,12 @@ def on_starting(server: Any) -> None:
     other addresses than the settings."""
     refuse_to_start(_settings, *(place[0] for place in server.cfg.address if isinstance(place, tuple)))
     _companions.append(companion.begin(_before))
+
+
+def when_ready(_: object) -> None:
+    """What is loaded stays shared with the workers: their garbage collectors need not touch it."""
+    gc.collect()
+    gc.freeze()
 
 
 def on_exit(server: object) -> None:

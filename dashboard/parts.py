@@ -21,6 +21,12 @@ _ONE_THREAD = dict.fromkeys(
 )
 
 
+# What was read for one page goes back to the system: glibc would keep an arena for every thread, and blocks of up to
+# 32 MB once one was freed; Arrow keeps what it freed for itself.
+_FRUGAL = {"MALLOC_ARENA_MAX": "2", "ARROW_DEFAULT_MEMORY_POOL": "system"}
+_RETURNED = {"MALLOC_MMAP_THRESHOLD_": str(2**20), "MALLOC_TRIM_THRESHOLD_": str(2**20)}
+
+
 @dataclass(frozen=True)
 class Part:
     """One process to keep running.
@@ -50,11 +56,15 @@ def product_parts(settings: Settings, publish_demo: bool, development: bool = Fa
     local = settings.jobs == "local"
     web = (python, "-m", "gunicorn", "-c", "gunicorn.conf.py", *hot, "app:create_server()")
     return (
-        Part("web", web, _ONE_THREAD),
-        *((Part("jobs", (python, "-m", "dashboard.jobs", "app:create_dash"), _ONE_THREAD),) if local else ()),
+        Part("web", web, _ONE_THREAD | _RETURNED),
+        *(
+            (Part("jobs", (python, "-m", "dashboard.jobs", "app:create_dash"), _ONE_THREAD | _RETURNED),)
+            if local
+            else ()
+        ),
         *engine_parts(settings),
         *((demo_part(settings),) if publish_demo else ()),
-        Part("backoffice", (python, "-m", "dashboard.backoffice"), _ONE_THREAD, after_store=True),
+        Part("backoffice", (python, "-m", "dashboard.backoffice"), _ONE_THREAD | _RETURNED, after_store=True),
     )
 
 
@@ -119,7 +129,7 @@ def part_environment(settings: Settings, part: Part, mark: str) -> dict[str, str
         "PYTHONUNBUFFERED": "1",
         "JE_ARROW_MALLOC_CONF": "background_thread:false",  # because pyarrow's thread would be lost in every fork
     }
-    return {**os.environ, **ours, **part.env}
+    return {**_FRUGAL, **os.environ, **ours, **part.env}
 
 
 class PartLog:

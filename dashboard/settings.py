@@ -25,7 +25,7 @@ class Settings(BaseSettings):
     )
     data_dir: Path = Field(CHECKOUT / "data", description="Folder for everything that Vitrine itself writes.")
     title: str = Field("Vitrine", description="Name shown in the page header and the browser tab.")
-    workers: int = Field(2, ge=1, le=64, description="Number of web worker processes.")
+    workers: int = Field(0, ge=0, le=64, description="Number of web worker processes; 0: one per core, at most 2.")
     threads: int = Field(8, ge=1, le=256, description="Threads per web worker.")
     sync_interval: float = Field(2.0, ge=0.2, description="Seconds between two looks at the tracking store.")
     min_rows: int = Field(10, ge=1, description="Fewer rows than this are shown as 'too few rows'.")

@@ -4,8 +4,6 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
-from scipy.spatial.distance import squareform
 
 from dashboard.metrics.classification import Floats, ratio
 from dashboard.metrics.cube import Ints
@@ -53,6 +51,10 @@ def blocks(apart: Floats) -> Order:
     """
     if len(apart) < 3:
         return np.arange(len(apart))
+    # because importing it costs every process 20 MB
+    from scipy.cluster.hierarchy import leaves_list, linkage, optimal_leaf_ordering
+    from scipy.spatial.distance import squareform
+
     condensed = squareform(apart, checks=False)
     tree = linkage(condensed, "average")
     if len(apart) <= _MOST_OPTIMAL:
