@@ -13,7 +13,6 @@ import mlflow.pyfunc
 import mlflow.pytorch
 import mlflow.sklearn
 import numpy as np
-import onnxruntime
 import pandas as pd
 import torch
 from mlflow.models import Model
@@ -110,6 +109,8 @@ def _to_device(array: Array, device: str) -> torch.Tensor:
 
 
 def _onnx(path: Path, description: Model, device: str, threads: int) -> Loaded:
+    import onnxruntime  # because it costs 20 MB and a thread, and most engines have no such model
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

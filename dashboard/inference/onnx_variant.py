@@ -4,10 +4,9 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import onnxruntime
 
 from dashboard.inference.attempt import Attempt
 from dashboard.inference.loading import as_outputs
@@ -18,6 +17,9 @@ from dashboard.inference.speed_report import versions
 from dashboard.settings import Settings
 from mlflow_runs.errors import ModelUnavailable
 from mlflow_runs.models import folder_bytes
+
+if TYPE_CHECKING:
+    import onnxruntime
 
 _REMOTE = ("AzureExecutionProvider",)
 _VERDICT = "verdict.json"
@@ -30,11 +32,15 @@ def variant_folder(settings: Settings, model_id: str) -> Path:
 
 def providers() -> list[str]:
     """The execution providers installed here that run on this machine, as ONNX Runtime orders them."""
+    import onnxruntime  # late, here and below, because it costs 20 MB and a thread
+
     return [name for name in onnxruntime.get_available_providers() if name not in _REMOTE]
 
 
-def open_session(file: Path, provider: str, threads: int) -> onnxruntime.InferenceSession:
+def open_session(file: Path, provider: str, threads: int) -> "onnxruntime.InferenceSession":
     """A session on that provider and no other; ModelUnavailable names the operator that the runtime lacks."""
+    import onnxruntime
+
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
     options.log_severity_level = 4
@@ -55,7 +61,7 @@ def _with_host(provider: str) -> list[str]:
     return list(dict.fromkeys([provider, "CPUExecutionProvider"]))
 
 
-def run_session(session: onnxruntime.InferenceSession, names: Sequence[str], arrays: Sequence[Array]) -> Tensors:
+def run_session(session: "onnxruntime.InferenceSession", names: Sequence[str], arrays: Sequence[Array]) -> Tensors:
     """The outputs under the names that the PyTorch model's outputs have."""
     feed = {item.name: array for item, array in zip(session.get_inputs(), arrays, strict=True)}
     return as_outputs(dict(zip(names, session.run(None, feed), strict=True)))

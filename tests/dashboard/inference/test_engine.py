@@ -20,8 +20,11 @@ from sklearn.datasets import load_breast_cancer, load_diabetes
 
 from dashboard.cache import ResultCache
 from dashboard.errors import BadInput, EngineBusy, EngineUnavailable
+from dashboard.inference import guard
 from dashboard.inference.client import InferenceClient
 from dashboard.inference.engine import address_file, main
+from dashboard.inference.heavy_lane import HeavyLane
+from dashboard.inference.template import may_fork
 from dashboard.settings import Settings
 from mlflow_runs.errors import ModelUnavailable, RunNotFound
 from mlflow_runs.index import RunIndex
@@ -63,8 +66,12 @@ def children(pid):
     return found
 
 
+def command_of(pid):
+    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
+
+
 def worker_of(engine):
-    return next(pid for pid, line in children(engine.process.pid).items() if "spawn_main" in line)
+    return guard.Beat(engine.data_dir / "run" / "engine.beat").read()[1]
 
 
 def passes(client):
@@ -203,6 +210,16 @@ def test_any_text_is_answered(engine: Engine, text):
     assert engine.client().predict(engine.runs["text"], [text]).predictions[0].label
 
 
+def test_a_megabyte_of_text_takes_little_time_and_gives_its_memory_back(engine: Engine):
+    client, held = engine.client(), []
+    for n in range(4):
+        began = time.monotonic()
+        assert client.predict(engine.runs["text"], [f"{n} " * 2**19]).predictions[0].label
+        assert time.monotonic() - began < 5
+        held.append(client.state().memory / 2**20)
+    assert held[-1] - held[0] < 30, held
+
+
 def test_missing_requirements_are_named(engine: Engine):
     with pytest.raises(ModelUnavailable, match=r"surely-not-installed==7\.1 \(not installed\)"):
         engine.client().predict(engine.runs["unloadable"], ["x"])
@@ -330,6 +347,15 @@ def test_after_kill_9_callers_in_flight_are_answered_by_the_next_engine(engine: 
     wait_for(lambda: engine.process.pid != first, 10)
     wait_for(lambda: not any(alive(pid) for pid in group), 10)
     wait_for(client.ready, 30)
+
+
+def test_without_a_gpu_the_workers_are_forks_of_one_process(engine: Engine):
+    assert [may_fork(device) for device in ("cpu", "cuda", "cuda:1")] == [True, False, False]
+    engine.wait_ready()
+    with pytest.raises(BadInput, match="There is no task 'dance'"):
+        HeavyLane(engine.data_dir).ask("dance", {}, {}, lambda _step, _share: None)
+    lines = [line for line in children(engine.process.pid).values() if "config.json" not in line]
+    assert [line for line in lines if "resource_tracker" not in line] == 2 * [command_of(engine.process.pid)]
 
 
 def test_without_an_engine_a_sentence(store, tmp_path):
