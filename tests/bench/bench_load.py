@@ -1,8 +1,9 @@
 """Many visitors at once, and a small machine. `python -m tests.bench.bench_load [minutes]`.
 
-Three loads on the demo runs: 50 browser-like clients over all pages with predictions; the plant-app test, in which 20
-users upload a photograph, predict, open the live panel and read the table, all processes pinned to one core; and 1,000
-page loads in sequence. Clients speak HTTP as a page does (index, layout, dependencies, callbacks, API); nobody draws.
+Three loads: 50 browser-like clients over all pages of the demo runs with predictions; 1,000 page loads in sequence; and
+the plant-app test, in which 20 users upload a photograph, predict with a model of 100 MB, have Grad-CAM explain it and
+read the table, all processes on one core. Clients speak HTTP as a page does (index, layout, dependencies, callbacks,
+background jobs, API); nobody draws.
 """
 
 import http.client
@@ -10,6 +11,7 @@ import io
 import json
 import os
 import random
+import re
 import shutil
 import statistics
 import subprocess
@@ -19,7 +21,8 @@ import threading
 import time
 import urllib.parse
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,10 +30,13 @@ from typing import Any
 from PIL import Image
 
 from dashboard.telemetry import proportional_bytes
+from layouts.explanation import FIELDS
 from tests.browser.conftest import newest, runs
 from tests.conftest import Product, answer, free_port, start_product, stop_product, wait_for
 
 _CLIENTS, _USERS, _LOADS = 50, 20, 1000
+_EACH = 3  # photographs of one user
+_BOUND = "vitrine-bench"
 _PAGES = ("/", "/data", "/performance", "/errors", "/compare", "/drift", "/inference", "/serving")
 
 
@@ -64,6 +70,8 @@ class Client:
     def __init__(self, port: int, seen: Seen) -> None:
         self._connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         self._seen = seen
+        self._known: list[dict[str, Any]] = []
+        self._end = ""
 
     def ask(self, kind: str, path: str, body: bytes | None = None, **headers: str) -> bytes:
         """One request, noted; a refused or broken one is an error and answers nothing."""
@@ -80,7 +88,7 @@ class Client:
         self._seen.note(kind, 1000 * (time.perf_counter() - begin), error)
         return b"" if error else data
 
-    def callback(self, name: str, callback: dict[str, Any], values: dict[str, Any]) -> bytes:
+    def callback(self, name: str, callback: dict[str, Any], values: dict[str, Any], query: str = "") -> bytes:
         """Fire one of the application's callbacks with these values for its inputs and states."""
 
         def given(place: dict[str, Any]) -> dict[str, Any]:
@@ -96,16 +104,31 @@ class Client:
             "state": [given(place) for place in callback["state"]],
             "changedPropIds": [f"{place['id']}.{place['property']}" for place in callback["inputs"]],
         }
-        return self.ask(name, "/_dash-update-component", json.dumps(body).encode(), Content_Type="application/json")
+        path = f"/_dash-update-component{query}"
+        return self.ask(name, path, json.dumps(body).encode(), Content_Type="application/json")
+
+    def job(self, name: str, output: str, values: dict[str, Any]) -> None:
+        """Run a background job of the page that was visited last to its end; its whole time is noted under the name."""
+        callback = next(item for item in self._known if item["output"] == output)
+        begin, query = time.perf_counter(), {"endId": self._end}
+        answer = json.loads(self.callback("job", callback, values, "?" + urllib.parse.urlencode(query)) or b"{}")
+        query |= {name: answer[name] for name in ("cacheKey", "job") if name in answer}
+        while "job" in query and "response" not in answer:
+            time.sleep(0.3)
+            told = self.callback("job", callback, values, "?" + urllib.parse.urlencode(query))
+            answer = json.loads(told) if told else {"response": None}
+        failed = "" if answer.get("response") else "no result"
+        self._seen.note(name, 1000 * (time.perf_counter() - begin), failed)
 
     def visit(self, page: str, run: str) -> None:
         """Load a page and fire the callbacks that its own query store feeds."""
         address = f"{page}?{urllib.parse.urlencode({'run': run})}" if page != "/" else page
-        self.ask("page", address)
+        index = self.ask("page", address).decode()
+        self._end = (re.search(r'"end_id":\s*"([^"]+)"', index) or ["", ""])[1]
         self.ask("layout", "/_dash-layout")
-        known = self.ask("dependencies", "/_dash-dependencies")
+        self._known = json.loads(self.ask("dependencies", "/_dash-dependencies") or b"[]")
         store = f"{page.strip('/') or 'overview'}-"
-        for callback in json.loads(known or b"[]"):
+        for callback in self._known:
             fed = [place["id"] for place in callback["inputs"] if isinstance(place["id"], str)]
             ours = fed and all(name.startswith((store, "shell-")) for name in fed) and store in callback["output"]
             plain = not any(marker in callback["output"] for marker in ("{", "@"))
@@ -115,26 +138,49 @@ class Client:
 
 
 def main() -> None:
-    """Print the three tables; minutes of the first two as the first argument, 3 without it."""
+    """Print the three tables; minutes of the first and the last as the first argument, 3 without it."""
     minutes = float(sys.argv[1]) if len(sys.argv) > 1 and sys.argv[0].endswith("bench_load.py") else 3.0
     folder = Path(tempfile.mkdtemp(prefix="vitrine-bench-"))
+    try:
+        with running(folder) as (product, port):
+            _crowd(product, port, 60 * minutes)
+            _page_loads(product, port)
+        cores = os.sched_getaffinity(0)
+        with log_plant_model(folder) as run:
+            os.sched_setaffinity(0, {min(cores)})  # which every process of the product inherits
+            with running(folder) as (product, port):
+                os.sched_setaffinity(0, {max(cores)})
+                _plants(product, port, 60 * minutes, run)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def running(folder: Path) -> Iterator[tuple[Product, int]]:
+    """The product on a data folder with every demo run published and read, and its port."""
     port = free_port()
     product = Product(f"http://127.0.0.1:{port}", folder, start_product(folder, port))
     try:
         wait_for(lambda: answer(f"{product.base_url}/ready") == 200, 300)
         wait_for(lambda: published(product), 600)
-        _crowd(product, port, 60 * minutes)
-        _page_loads(product, port)
-        _plants(product, port, 60 * minutes)
+        yield product, port
     finally:
         stop_product(product.process, folder)
-        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def log_plant_model(folder: Path) -> Iterator[str]:
+    """The id of a run with a model of 100 MB in the product's own store."""
+    places = f"sqlite:///{folder / 'mlflow.db'}", str(folder / "mlartifacts" / "plant")
+    command = [sys.executable, "-m", "tests.bench.plant_model", *places]
+    yield subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()[-1]
 
 
 def published(product: Product) -> bool:
     """Whether the demo publisher has ended and every run is read."""
     state = json.loads((product.data_dir / "run" / "supervisor.json").read_text())["parts"]
-    return state["demo"]["last_exit"] == 0 and all(run["state"] in ("ready", "none") for run in runs(product))
+    done = "demo" not in state or state["demo"]["last_exit"] == 0
+    return done and runs(product) != [] and all(run["state"] in ("ready", "none") for run in runs(product))
 
 
 def _together(count: int, seconds: float, work: Callable[[int], None]) -> None:
@@ -208,12 +254,12 @@ def photograph(number: int) -> bytes:
     return buffer.getvalue()
 
 
-def _plants(product: Product, port: int, seconds: float) -> None:
+def _plants(product: Product, port: int, seconds: float, run: str) -> None:
     """Twenty users with photographs on one core; total memory every ten seconds."""
-    _pin(product)
-    run, seen = newest(product, "digit-reader")["run_id"], Seen()
-    photographs = [photograph(number) for number in range(_USERS)]
+    seen = Seen()
+    photographs = [photograph(number) for number in range(_USERS * _EACH)]
     clients = [Client(port, seen) for _ in range(_USERS)]
+    rounds: Counter[int] = Counter()
     totals: list[float] = []
     stop = threading.Event()
 
@@ -222,14 +268,17 @@ def _plants(product: Product, port: int, seconds: float) -> None:
             totals.append(sum(memory(product).values()) / 2**20)
 
     def use(number: int) -> None:
-        client = clients[number]
-        boundary, picture = "vitrine-bench", photographs[number]
-        part = f'--{boundary}\r\nContent-Disposition: form-data; name="file"; filename="p.jpg"\r\n\r\n'.encode()
-        form = part + picture + f"\r\n--{boundary}--\r\n".encode()
-        kind = {"Content_Type": f"multipart/form-data; boundary={boundary}"}
-        client.ask("upload", "/uploads", form, X_Vitrine_Upload="1", **kind)
+        client, picture = clients[number], photographs[number * _EACH + rounds[number] % _EACH]
+        rounds[number] += 1
+        part = f'--{_BOUND}\r\nContent-Disposition: form-data; name="file"; filename="p.jpg"\r\n\r\n'.encode()
+        form = part + picture + f"\r\n--{_BOUND}--\r\n".encode()
+        kind = {"Content_Type": f"multipart/form-data; boundary={_BOUND}"}
+        stored = client.ask("upload", "/uploads", form, X_Vitrine_Upload="1", **kind)
         client.ask("prediction", f"/api/v1/runs/{run}/predict", form, **kind)
         client.visit("/inference", run)
+        if stored:
+            view = {"fields": list(FIELDS), "run": run, "upload": json.loads(stored)["key"], "why": "auto"}
+            client.job("Grad-CAM", "why-finished.data", {"why-job.data": view})
         client.ask("table", f"/api/v1/runs/{run}/data?limit=100&offset={random.randrange(500)}")
 
     print(f"   {_USERS} users with photographs of 12 megapixels, all processes on one core, for {seconds:.0f} s")
@@ -240,15 +289,13 @@ def _plants(product: Product, port: int, seconds: float) -> None:
     watcher.join()
     seen.table()
     print(f"   memory: {_mb(memory(product))} MB of", *[f"{k} {v / 2**20:.0f}" for k, v in memory(product).items()])
-    half = totals[len(totals) // 2 :] or totals
-    print(f"   last half: from {min(half, default=0):.0f} to {max(half, default=0):.0f} MB")
+    last = totals[-12:]  # two minutes
+    print(f"   last {10 * len(last)} s: from {min(last, default=0):.0f} to {max(last, default=0):.0f} MB,", end=" ")
+    print(f"first half {_mean(last[: len(last) // 2]):.0f}, second half {_mean(last[len(last) // 2 :]):.0f}")
 
 
-def _pin(product: Product) -> None:
-    """Put every process of the product on the first core that this one may use."""
-    core = str(min(os.sched_getaffinity(0)))
-    for pid in _pids(product):
-        subprocess.run(["taskset", "-a", "-c", "-p", core, str(pid)], check=False, capture_output=True)
+def _mean(values: list[float]) -> float:
+    return statistics.mean(values) if values else 0.0
 
 
 def memory(product: Product) -> dict[str, int]:
