@@ -19,6 +19,7 @@ from mlflow_runs.records import Evaluation, RunRow, StoreState
 
 SCHEMA_VERSION = "1"
 TABLES_FOLDER = "predictions"
+_KEPT = 16
 _NEWEST = "ORDER BY start_time DESC, run_id"
 _BUILDING = "The index of runs is being built; runs appear as soon as the back office has read the store."
 
@@ -30,6 +31,7 @@ class RunIndex:
         self.path = path
         self.tables = path.parent / TABLES_FOLDER
         self._local = threading.local()
+        self._kept: dict[str, tuple[object, RunRow]] = {}
 
     def runs(
         self,
@@ -52,10 +54,17 @@ class RunIndex:
         return self._rows(page), int(counted[0][0]) if counted else 0
 
     def run(self, run_id: str) -> RunRow:
-        """One run; raises RunNotFound."""
+        """One run; raises RunNotFound. The latest are kept until the index changes: an input example may be large."""
+        mark = self._query("SELECT value FROM meta WHERE key IN ('revision', 'swept_at') ORDER BY key")
+        before = self._kept.get(run_id)
+        if mark and before is not None and before[0] == mark:
+            return before[1]
         found = self._rows(self._query(f"SELECT {index_rows.COLUMNS} FROM runs WHERE run_id = ?", (run_id,)))
         if not found:
             raise RunNotFound(f"there is no run {run_id[:200]!r} in the store; choose one from the list of runs")
+        if len(self._kept) >= _KEPT:
+            self._kept = {}
+        self._kept[run_id] = (mark, found[0])
         return found[0]
 
     def models(self) -> list[str]:

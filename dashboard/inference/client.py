@@ -20,9 +20,11 @@ from dashboard.inference.routing import Routes
 from dashboard.inference.states import EngineState, combined
 from dashboard.settings import Settings
 from mlflow_runs.index import RunIndex
+from mlflow_runs.records import RunRow
 
 COMPUTATION = "predict"
 CHUNK_ROWS, CHUNK_BYTES = 32, 8 * 2**20
+_CARDS = 16
 Progress = Callable[[int, int], None]
 
 
@@ -44,11 +46,18 @@ class InferenceClient:
     def __init__(self, data_dir: Path, cache: ResultCache, index: RunIndex, settings: Settings) -> None:
         self._cache, self._index, self._settings = cache, index, settings
         self._told = Told()
+        self._cards: dict[str, tuple[RunRow, ModelCard]] = {}
         self.routes = Routes(data_dir, settings, self._told)
 
     def card(self, run_id: str) -> ModelCard:
         """The card of the run's model; raises RunNotFound or ModelUnavailable."""
-        return model_card(self._index.run(run_id))
+        row = self._index.run(run_id)
+        known = self._cards.get(run_id)
+        if known is None or known[0] is not row:
+            if len(self._cards) >= _CARDS:
+                self._cards = {}
+            known = self._cards[run_id] = (row, model_card(row))
+        return known[1]
 
     def predict(
         self,

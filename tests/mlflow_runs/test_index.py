@@ -62,6 +62,17 @@ def test_a_row_comes_back_as_it_was_written(writer: IndexWriter) -> None:
     assert repr(found) == repr(row)
 
 
+def test_a_run_is_read_once_until_the_index_changes(writer: IndexWriter) -> None:
+    writer.upsert([make_row()])
+    reader = RunIndex(writer.path)
+    first = reader.run("r1")
+    assert reader.run("r1") is first
+    writer.upsert([make_row(run_name="other")])
+    assert reader.run("r1").run_name == "other"
+    writer.upsert([make_row(f"r{n}") for n in range(2, 40)])
+    assert [reader.run(f"r{n}").run_id for n in range(1, 40)] == [f"r{n}" for n in range(1, 40)]
+
+
 def test_unknown_run_names_the_id(writer: IndexWriter) -> None:
     with pytest.raises(RunNotFound, match="nope"):
         writer.run("nope")
