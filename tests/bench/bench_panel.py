@@ -31,13 +31,13 @@ from tests.conftest import CHECKOUT, Product, answer, free_port, start_product, 
 
 _PEERS = Path(__file__).with_name("panel_peers.py")
 _CLICKS, _STEPS, _COLD, _ROUNDS = 9, 25, 3, 3
-# from the click or key to the frame in which `there` holds
+# from the click or the drag to the frame in which `there` holds
 _WATCH = """() => {
   window.measured = new Promise((done, failed) => {
     let began = 0;
     setTimeout(() => failed(new Error("not seen after 60 s")), 60000);
     const start = (event) => { began = began || performance.now(); };
-    ["click", "keydown"].forEach((kind) => document.addEventListener(kind, start, { capture: true, once: true }));
+    ["click", "pointermove"].forEach((kind) => document.addEventListener(kind, start, { capture: true, once: true }));
     const shown = (element) => element && element.getClientRects().length;
     const there = %s;
     const look = () => {
@@ -206,7 +206,7 @@ def _ask(page: Page, panel: Panel, label: str, text: str, cold: bool = False) ->
 
 
 def _drawings(product: Product, browser: Browser) -> None:
-    """A key on a slider of the generator to the frame with the new picture."""
+    """The drag of a slider of the generator, a few pixels at a time, to the frame with the new picture."""
     run = _versions(product, "digit-generator")[0]["run_id"]
     for name in ("vitrine", *_names()):
         if name == "vitrine":
@@ -225,14 +225,18 @@ def _slide(browser: Browser, address: str, slider: str, picture: str) -> list[fl
     handle = page.locator(slider).first
     handle.wait_for(timeout=60_000)
     page.wait_for_timeout(3000)
-    found = []
+    found, place = [], handle.bounding_box() or {}
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    page.mouse.move(x, y)
+    page.mouse.down()
     for n in range(_STEPS + 2):
         shown = page.locator(picture)
         source = shown.first.get_attribute("src") if shown.count() else ""
         full = page.evaluate("(s) => new URL(s, location.href).href", source) if source else ""
-        key = "ArrowRight" if n % 20 < 10 else "ArrowLeft"
-        found.append(_timed(page, _DRAWN % (picture, full), lambda key=key: handle.press(key)))
-        page.wait_for_timeout(300)
+        x += 8 if n % 20 < 10 else -8
+        found.append(_timed(page, _DRAWN % (picture, full), lambda x=x: page.mouse.move(x, y)))
+        page.wait_for_timeout(150)
+    page.mouse.up()
     page.context.close()
     return found[2:]
 
@@ -267,10 +271,10 @@ def get_picture(product: Product, run: str, n: int) -> None:
 
 
 def _photo(n: int) -> bytes:
-    """china.jpg with another corner."""
+    """china.jpg with a corner that no photograph had before."""
     with files("sklearn.datasets.images").joinpath("china.jpg").open("rb") as file:
         image = Image.open(file).convert("RGB")
-    image.paste((n, 2 * n, 3 * n), (0, 0, 60, 60))
+    image.paste(Image.frombytes("RGB", (40, 40), os.urandom(4800)), (n, n))
     target = io.BytesIO()
     image.save(target, "PNG", compress_level=1)
     return target.getvalue()
