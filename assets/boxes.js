@@ -6,12 +6,12 @@
 
   function shape(scene, label, x, y, w, h) {
     const hue = (Math.max(0, scene.classes.indexOf(label)) * 137.5) % 360;
-    return Object.assign(style(label, "hsl(" + hue + ", 90%, 45%)"), {
+    return Object.assign(style(label, "hsl(" + hue + ", 90%, 58%)"), {
       type: "rect", editable: true, xref: "x", yref: "y", x0: x, y0: y, x1: x + w, y1: y + h,
     });
   }
   function style(label, color) {
-    const text = { text: label, textposition: "top left", font: { color: "#fff", size: 12, shadow: "0 0 3px #000" } };
+    const text = { text: label, textposition: "top left", font: { size: 13 } };
     return { label: text, line: { color: color, width: 2 }, fillcolor: "rgba(0, 0, 0, 0)" };
   }
   function lines(shapes) {
