@@ -1,6 +1,7 @@
 """The Overview page: every model, what needs attention first."""
 
 from enum import StrEnum
+from math import isfinite
 from typing import Any
 
 from dash import dcc, html
@@ -126,7 +127,9 @@ def _no_verdict(model: ModelCard) -> html.Div:
         )
     link = page_link(Path.PERFORMANCE, _version(model.previous), run=model.previous.run_id)
     change = f"{formats.number(before.value)} → {formats.number(model.headline.value)}"
-    why = "no verdict: logged figures without predictions have no interval"
+    # figures that were logged ready-made have none; with intervals the comparison is still to come, or a table is gone
+    known_ends = all(isfinite(end) for estimate in (before, model.headline) for end in (estimate.low, estimate.high))
+    why = "not compared yet" if known_ends else "no verdict: logged figures without predictions have no interval"
     return html.Div(
         [
             html.Span(["Against ", link], className="stat-name"),

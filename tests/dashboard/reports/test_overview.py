@@ -1,5 +1,7 @@
 """The Overview report: headline, verdict, order, and what is not read yet."""
 
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -144,6 +146,14 @@ def test_a_table_that_was_evicted(house: House) -> None:
     assert evaluation.table is not None
     evaluation.table.unlink()
     assert "left the local cache" in overview_report(house, OverviewQuery()).models[0].problem
+
+
+def test_a_comparison_that_is_still_to_come_is_said_so(house: House) -> None:
+    for place, run in enumerate(("r1", "r2")):
+        house.add(run, version(0.9 - place / 10, place), start_time=float(place))
+    report = overview_report(house, OverviewQuery())
+    text = str(draw(replace(report, models=(replace(report.models[0], verdict=None),))))
+    assert "not compared yet" in text and "no verdict" not in text
 
 
 def test_the_second_look_computes_nothing(house: House) -> None:
