@@ -12,7 +12,7 @@ from callbacks import shell as shell_wires
 from dashboard.server import Page, Shell, create_app
 from dashboard.services import build_services
 from dashboard.settings import Settings
-from layouts import batch, data, embedded, inference, overview, performance, serving, shell
+from layouts import batch, data, embedded, inference, on_slice, overview, performance, serving, shell
 
 PAGES = (
     Page("Overview", overview.PATH, overview.QUESTION, overview.build, overview_wires.register),
@@ -24,7 +24,7 @@ PAGES = (
         inference.QUESTION,
         inference.build,
         inference_wires.register,
-        (batch.Ids.RESULT,),
+        editor_jobs=(batch.Ids.RESULT, on_slice.Ids.FINISHED),
     ),
     Page(
         "Serving",

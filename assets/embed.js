@@ -139,7 +139,7 @@
       slot: slot === page ? "" : slot.id, params: query,
     };
     const title = button.getAttribute("aria-label").replace(/^Share /, "");
-    dialog(title, wanted);
+    dialog(title, wanted, page.dataset.refused);
   }
 
   function copyRow(label, text) {
@@ -157,7 +157,8 @@
 
   const day = (seconds) => new Date(seconds * 1000).toISOString().slice(0, 10);
 
-  function dialog(title, wanted) {
+  /* `refused` says why this user makes no embed codes */
+  function dialog(title, wanted, refused) {
     const told = make("div", { class: "share-told", "aria-live": "polite" });
     const days = make("select", { class: "form-select", "aria-label": "Valid for" });
     [7, 30, 90].forEach((n) => days.append(make("option", { value: n, selected: n === 30 }, n + " days")));
@@ -170,8 +171,9 @@
     const note = make("p", { class: "card-note" }, "An embed code shows this panel, with its run and filters, to anyone who has it, without signing in.");
     const box = make("dialog", { class: "share-dialog", "aria-label": "Share " + title },
       make("div", { class: "card-head" }, make("h2", {}, "Share " + title), close),
-      copyRow("Link", window.location.href), make("span", { class: "field-label" }, "Embed code"), note,
-      make("div", { class: "toolbar" }, days, ...more, go), told, links);
+      copyRow("Link", window.location.href), make("span", { class: "field-label" }, "Embed code"), note);
+    if (refused) box.append(make("p", { class: "only-editors" }, refused));
+    else box.append(make("div", { class: "toolbar" }, days, ...more, go), told, links);
     close.addEventListener("click", () => box.close());
     box.addEventListener("close", () => box.remove());
     go.addEventListener("click", () => {
@@ -184,7 +186,7 @@
     });
     document.body.append(box);
     box.showModal();
-    list(links, wanted);
+    if (!refused) list(links, wanted);
   }
 
   /* the links that were made for this panel, each with a way to end it */

@@ -179,7 +179,7 @@
     form.append("file", blob, name);
     const reply = await fetch("/uploads", { method: "POST", body: form, headers: { "X-Vitrine-Upload": "1" } });
     const found = await reply.json();
-    if (!reply.ok) throw new Error(found.error);
+    if (!reply.ok) throw new Error(found.error.message || found.error);
     return found;
   }
   function notice(place, title, text) {
@@ -254,6 +254,7 @@
   window.dash_clientside = Object.assign({}, window.dash_clientside, {
     vitrine: {
       send,
+      notice,
       failed,
       /* query -> address bar (a new history entry once the page has shown something) and the shell's context */
       mirror(query) {

@@ -6,6 +6,7 @@ import dash
 from dash import ClientsideFunction, Input, Output, State
 
 from callbacks.background import background_job
+from dashboard.access.users import current_user
 from dashboard.reports.batches import batch_finished, batch_found, batch_running, cancel_batch, run_batch
 from dashboard.services import Services
 from layouts import batch
@@ -47,7 +48,7 @@ def _register_work(app: dash.Dash, services: Services) -> None:
         State(Batch.RUN, "n_clicks"),
     )
     def recall(token: Params, run_id: str | None, clicks: int) -> tuple[Any, ...]:
-        if not token or not run_id:
+        if not token or not run_id or not current_user().edits:
             return True, None, dash.no_update
         done = batch_finished(services, run_id, token)
         again = clicks + 1 if not done and batch_running(services, run_id, token) else dash.no_update

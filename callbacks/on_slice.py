@@ -7,6 +7,7 @@ from dash import ClientsideFunction, Input, Output, State
 
 from callbacks import run_picker
 from callbacks.background import background_job
+from dashboard.access.users import current_user
 from dashboard.reports.on_slice import OnSliceQuery, known_on_slice, on_slice_choice, run_on_slice
 from dashboard.reports.query import from_params
 from dashboard.services import Services
@@ -49,7 +50,7 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         if not query.run or not query.asked:
             return None, dash.no_update
         report = known_on_slice(services, query)
-        again = report is None and dash.ctx.triggered_id != Ids.KNOWN
+        again = report is None and dash.ctx.triggered_id != Ids.KNOWN and current_user().edits
         return freeze(on_slice.render(report, query)), view if again else dash.no_update
 
     @app.callback(

@@ -7,6 +7,7 @@ from dash import Input, Output, State
 
 from callbacks import run_picker
 from callbacks.background import background_job
+from dashboard.access.users import current_user
 from dashboard.reports.environment import ModelNeeds, build_environment, model_needs, remove_environment
 from dashboard.reports.query import from_params
 from dashboard.reports.serving import (
@@ -44,13 +45,13 @@ def register(app: dash.Dash, services: Services) -> None:
         if not query.run:
             return picker_layout.waiting(services.runs.state()), True
         found = engine_card(services, query)
-        return serving.render_engines(found), bool(found.reason)
+        return serving.render_engines(found), bool(found.reason) or not current_user().edits
 
     # a comparison that a page began which was then left or loaded anew: its button is pressed again, and the job
     # follows it
     @app.callback(Output(Ids.COMPARE, "n_clicks"), Input(Ids.RUN, "value"), State(Ids.COMPARE, "n_clicks"))
     def follow(run_id: str | None, clicks: int) -> Any:
-        return (clicks or 0) + 1 if run_id and comparing(services, run_id) else dash.no_update
+        return (clicks or 0) + 1 if run_id and current_user().edits and comparing(services, run_id) else dash.no_update
 
     @app.callback(Input(Ids.CANCEL, "n_clicks"), State(Ids.RUN, "value"), prevent_initial_call=True)
     def cancel(clicks: int, run_id: str | None) -> None:
@@ -128,5 +129,6 @@ def _register_needs(app: dash.Dash, services: Services) -> None:
 
 def needs_shown(found: ModelNeeds) -> tuple[Any, bool, bool, bool]:
     """The card's content, and whether the buttons to build and to remove, and both with their row, are hidden."""
-    build, remove = found.buildable and found.environment is None, found.environment is not None
+    edits = current_user().edits
+    build, remove = edits and found.buildable and found.environment is None, edits and found.environment is not None
     return environment.render(found), not build, not remove, not (build or remove)

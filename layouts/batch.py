@@ -7,7 +7,7 @@ from dash import dcc, html
 
 from dashboard.inference.batch import BatchSummary
 from dashboard.inference.batch_files import BatchFile
-from layouts import formats, parts
+from layouts import formats, parts, rights
 
 ASK = "toolbar mt-2 batch-ask"
 _TOP = 12
@@ -31,10 +31,12 @@ class Ids(StrEnum):
 def build() -> html.Section:
     """The empty card; the file survives a reload of the page."""
     words: list[Any] = [html.B("Choose a file"), " or drop it here: CSV, JSON lines, Parquet, or a zip of pictures"]
+    marks = {"data-upload": Ids.FILE, "data-place": Ids.FOUND}
     body = [
         dcc.Store(id=Ids.FILE, storage_type="session"),
         dcc.Store(id=Ids.SUBJECT),
-        html.Div(words, id=Ids.UPLOAD, className="upload", **{"data-upload": Ids.FILE, "data-place": Ids.FOUND}),
+        rights.why("run batches"),
+        html.Div(words, id=Ids.UPLOAD, className="upload", hidden=rights.off(), **marks),
         html.Div(id=Ids.FOUND, className="mt-2"),
         html.Div(
             [

@@ -7,7 +7,7 @@ import dash_bootstrap_components as dbc
 from dash import dcc, html
 
 from dashboard.reports.column_roles import ROLES, TASKS, ColumnRoles
-from layouts import formats
+from layouts import formats, rights
 
 HIDDEN = "d-none"
 _NAMES = {"label": "Label (truth)", "prediction": "Prediction", "score": "Score of the positive class", "id": "Row id"}
@@ -35,9 +35,10 @@ def section() -> html.Details:
     fields = [_field("Task", Ids.TASK, [{"label": _SHOWN.get(task, task), "value": task} for task in TASKS])]
     fields += [_field(_NAMES.get(role, role.capitalize()), select_id(role), []) for role in ROLES]
     buttons = [
-        html.Button("Apply", id=Ids.APPLY, className="btn btn-primary btn-sm"),
+        html.Button("Apply", id=Ids.APPLY, className="btn btn-primary btn-sm", disabled=rights.off()),
         html.Button("Undo correction", id=Ids.UNDO, className="btn-quiet", disabled=True),
         html.Span(id=Ids.TOLD, className="card-note", role="status"),
+        rights.why("correct how columns are read"),
     ]
     note = html.P(
         "A correction is remembered with the run and used on every page and in the API; the run itself stays as it is.",
@@ -64,4 +65,4 @@ def state(found: ColumnRoles) -> tuple[Any, ...]:
     told = ""
     if found.changed is not None:
         told = f"Corrected {formats.since(found.changed)}" + (f" by {found.author}" if found.author else "") + "."
-    return "roles mb-3 chrome" if found.columns else HIDDEN, found.task, found.changed is None, told
+    return "roles mb-3 chrome" if found.columns else HIDDEN, found.task, found.changed is None or rights.off(), told

@@ -7,9 +7,10 @@ from typing import Any
 
 from dash import dcc, html
 
+from dashboard.access.users import current_user
 from dashboard.reports.filter_words import Word
 from dashboard.state import SavedSlice
-from layouts import formats
+from layouts import formats, rights
 from layouts.links import base, view_link
 
 _HINT = "Filter rows, for example: age BETWEEN 40 AND 60 AND region = 'north'"
@@ -81,14 +82,18 @@ def _builder(ids: Ids) -> html.Div:
 
 
 def _saver(ids: Ids) -> html.Div:
-    """Name, description, author."""
+    """Name, description, and the author where nobody signs in."""
+    off, user = rights.off(), current_user()
     author = dcc.Input(id=ids.author, className="form-control", persistence=True, persistence_type="local")
+    name = dcc.Input(id=ids.name, className="form-control", maxLength=200, disabled=off)
+    description = dcc.Input(id=ids.description, className="form-control", disabled=off)
     return html.Div(
         [
-            _field("Name of the slice", ids.name, dcc.Input(id=ids.name, className="form-control", maxLength=200)),
-            _field("Description", ids.description, dcc.Input(id=ids.description, className="form-control")),
-            _field("Saved by", ids.author, author),
-            html.Button("Save as slice", id=ids.save, n_clicks=0, className="btn-quiet"),
+            _field("Name of the slice", ids.name, name),
+            _field("Description", ids.description, description),
+            html.Div(_field("Saved by", ids.author, author), hidden=bool(user.name) or off),
+            html.Button("Save as slice", id=ids.save, n_clicks=0, disabled=off, className="btn-quiet"),
+            rights.why("save slices"),
             html.Div(id=ids.told, className="small told", **{"aria-live": "polite"}),
         ],
         className="filter-row",
@@ -129,4 +134,5 @@ def _saved(item: SavedSlice, ids: Ids, path: str, query: Any) -> html.Li:
     drop = html.Button("Delete", id=ids.drop(item.name), n_clicks=0, className="btn-quiet")
     drop.children = ["Delete", html.Span(f" the slice {item.name}", className="visually-hidden")]
     notes = " · ".join(text for text in (item.description, who) if text)
-    return html.Li([opened, html.Span(item.filter, className="mono"), html.Span(notes, className="card-note"), drop])
+    told = [opened, html.Span(item.filter, className="mono"), html.Span(notes, className="card-note")]
+    return html.Li(told if rights.off() else [*told, drop])

@@ -12,7 +12,7 @@ from dashboard.reports.corrections import FlagOffer, as_text
 from dashboard.reports.flags import FlagsQuery, FlagsReport, ListedFlag
 from dashboard.reports.inputs import NO_INPUT, InferenceQuery
 from dashboard.reports.query import to_url
-from layouts import formats, page, parts
+from layouts import formats, page, parts, rights
 from layouts.links import Path, view_link
 
 _SEARCHED = "Reason, correction or person"
@@ -74,7 +74,8 @@ def render_form(offer: FlagOffer) -> html.Details:
         html.Label([html.Span("Why (optional)", className="field-label"), reason]),
         html.Div(button),
     ]
-    return html.Details([html.Summary("Judge this answer"), html.Div(lines, className="judgement")], className="mt-3")
+    ask = html.Summary(["Right or wrong? ", html.B("Judge this answer")], className="btn-quiet")
+    return html.Details([ask, html.Div(lines, className="judgement")], className="mt-3")
 
 
 def _correct(title: str, offer: FlagOffer) -> html.Label:
@@ -126,7 +127,9 @@ def render_saved(flag: Flag) -> html.Div:
 def render(report: FlagsReport) -> Any:
     """One page of flags with undo, and the downloads."""
     if not report.total:
-        return html.P("No flags here. Judge an answer above and it is listed.", className="muted mb-0")
+        asked = report.query.verdict or report.query.search
+        words = "No flag matches." if asked else "No flags here. Judge an answer above and it is listed."
+        return html.P(words, className="muted mb-0" if asked else "muted mb-0 no-flags")
     heads = ["Input", "Answer", "Verdict", "Correct", "Reason", "By", "When", "MLflow", ""]
     rows = [_row(item, report.query) for item in report.flags]
     return html.Div([parts.table(heads, rows, caption="Flags"), _foot(report)])
@@ -138,7 +141,8 @@ def _row(item: ListedFlag, query: FlagsQuery) -> list[Any]:
     shown = image if item.image else html.Span(formats.short(_value(flag.input), 60), dir="auto")
     link = view_link(Path.INFERENCE, InferenceQuery(run=query.run), shown, **{**NO_INPUT, "flag": flag.id})
     pill = parts.pill(f"{_SIGNS[flag.verdict]} {flag.verdict}", _KINDS[flag.verdict])
-    undo = html.Button("Undo", id={"type": Ids.UNDO, "flag": flag.id}, n_clicks=0, className="btn-quiet")
+    button = html.Button("Undo", id={"type": Ids.UNDO, "flag": flag.id}, n_clicks=0, className="btn-quiet")
+    undo = None if rights.off() else button
     when = html.Span(formats.since(flag.created), title=formats.day(flag.created))
     correct: Any = _value(flag.corrected) if flag.corrected else "–"
     stored = html.Span("written" if flag.stored else "waiting", title=flag.problem or None)

@@ -8,7 +8,7 @@ from dash import dcc, html
 
 from dashboard.reports.on_slice import LIMITS, MOST_VERSIONS, OnSliceChoice, OnSliceQuery, OnSliceReport
 from dashboard.reports.slice_runs import Dispute, Score, model_name
-from layouts import formats, page, parts, run_picker
+from layouts import formats, page, parts, rights, run_picker
 from layouts.links import Path, view_link
 
 PATH = Path.INFERENCE
@@ -52,10 +52,11 @@ def build() -> html.Div:
     )
     ask = html.Div(
         [
-            html.Button("Run", id=Ids.RUN, n_clicks=0, className="btn btn-primary"),
+            html.Button("Run", id=Ids.RUN, n_clicks=0, disabled=rights.off(), className="btn btn-primary"),
             html.Button("Cancel", id=Ids.CANCEL, n_clicks=0, disabled=True, className="btn-quiet"),
             html.Progress(id=Ids.PROGRESS, value="0", max="1", **{"aria-label": "Rows asked"}),
             html.Span(id=Ids.DONE, className="card-note figure-number"),
+            rights.why("run models over slices"),
         ],
         id=Ids.ASK,
         className=ASK,

@@ -5,6 +5,7 @@ from typing import Any
 
 from dash import dcc, html
 
+from dashboard.access.users import current_user
 from layouts import parts
 
 
@@ -14,7 +15,9 @@ def build(query_id: str, params: dict[str, Any], title: str, question: str, tool
         [html.Div([html.H1(title), html.P(question, className="question")], className="page-title"), tools],
         className="page-head",
     )
-    return html.Div([dcc.Store(id=query_id, data=params), head, *body], **{"data-query-store": query_id})
+    user = current_user()
+    marks = {"data-query-store": query_id} | ({} if user.edits else {"data-refused": user.refused("make embed codes")})
+    return html.Div([dcc.Store(id=query_id, data=params), head, *body], **marks)
 
 
 def slot(slot_id: str, *heights: int, first: bool = False) -> html.Div:

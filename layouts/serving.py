@@ -8,7 +8,7 @@ from dash import html
 from dashboard.inference.speed_report import BATCHES
 from dashboard.inference.states import EngineState
 from dashboard.reports.serving import EngineCard, Process, ServedModel, ServingReport
-from layouts import engine_race, formats, page, parts, run_picker
+from layouts import engine_race, formats, page, parts, rights, run_picker
 from layouts.links import Path, page_link
 
 PATH = Path.SERVING
@@ -75,7 +75,8 @@ def _needs() -> html.Section:
         hidden=True,
     )
     result = html.Div(parts.skeleton(60), id=Ids.NEEDS, **{"aria-live": "polite"})
-    return parts.card("What the model needs", html.Div([result, ask]), note)
+    refused = rights.why("build or remove an environment")
+    return parts.card("What the model needs", html.Div([result, refused, ask]), note)
 
 
 def _engines() -> html.Section:
@@ -95,7 +96,7 @@ def _engines() -> html.Section:
         className=ASK,
     )
     result = html.Div(parts.skeleton(120), id=Ids.RESULT, className="mt-3", **{"aria-live": "polite"})
-    return parts.card("PyTorch against ONNX", html.Div([ask, result]), note)
+    return parts.card("PyTorch against ONNX", html.Div([ask, rights.why("compare engines"), result]), note)
 
 
 def progress(step: str, share: float) -> tuple[str, str]:

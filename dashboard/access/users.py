@@ -27,6 +27,10 @@ class User:
         """Whether the user may flag, run jobs, load models and save."""
         return self.role == "editor"
 
+    def refused(self, deed: str) -> str:
+        """Why a viewer may not do this, in one sentence."""
+        return f"{self.name or 'This visitor'} is a viewer here; only editors may {deed}."
+
 
 LOCAL = User("", "editor")
 
@@ -45,7 +49,7 @@ def require_editor(deed: str = "do this") -> User:
     """The current user if they are an editor; NotAllowed, which names the deed, if not."""
     user = current_user()
     if not user.edits:
-        raise NotAllowed(f"{user.name or 'This visitor'} is a viewer here; only editors may {deed}.")
+        raise NotAllowed(user.refused(deed))
     return user
 
 

@@ -1,6 +1,6 @@
 """What can be written in a filter of a run's rows: its columns, their kinds, and their most frequent values."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from dashboard.access.users import require_editor
@@ -75,9 +75,9 @@ def _kind(type_name: str) -> Kind | None:
 
 
 def save_slice(services: "Services", run_id: str, saved: SavedSlice) -> SavedSlice:
-    """Save a filter under a name for the run's model. BadQuery for a filter that does not fit the run's rows,
-    BadInput without a filter or with a name that the run's slices already use."""
-    require_editor("save slices")
+    """Save a filter under a name for the run's model, by whoever is signed in. BadQuery for a filter that does not
+    fit the run's rows, BadInput without a filter or with a name that the run's slices already use."""
+    saved = replace(saved, author=require_editor("save slices").name or saved.author)
     evaluation = require_table(services.predictions.evaluation(run_id))
     tables, path = tables_of(services), evaluation.table
     assert path is not None
