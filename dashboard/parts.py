@@ -125,7 +125,7 @@ def part_environment(settings: Settings, part: Part, mark: str) -> dict[str, str
         "VITRINE_DATA_DIR": str(settings.data_dir),
         "VITRINE_INSTANCE": mark,
         "MLFLOW_DISABLE_TELEMETRY": "true",
-        "MLFLOW_HTTP_REQUEST_TIMEOUT": "5",
+        "MLFLOW_HTTP_REQUEST_TIMEOUT": "4",
         "PYTHONUNBUFFERED": "1",
         "JE_ARROW_MALLOC_CONF": "background_thread:false",  # because pyarrow's thread would be lost in every fork
     }

@@ -57,7 +57,7 @@ def test_the_environment_of_a_part(tmp_path: Path) -> None:
     assert env["VITRINE_DATA_DIR"] == str(tmp_path)
     assert env["VITRINE_INSTANCE"] == "mark/web/"
     assert env["OMP_NUM_THREADS"] == "1"
-    assert env["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "5"
+    assert env["MLFLOW_HTTP_REQUEST_TIMEOUT"] == "4"
     assert env["PATH"] == os.environ["PATH"]
 
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import socket
 import sqlite3
 import subprocess
@@ -19,6 +20,7 @@ from mlflow.data.http_dataset_source import HTTPDatasetSource
 from mlflow.data.meta_dataset import MetaDataset
 from mlflow.entities import LoggedModelOutput
 
+from dashboard.backoffice import QUICK
 from mlflow_runs.index_writer import IndexWriter
 from mlflow_runs.run_artifacts import model_details
 from mlflow_runs.store import Store, without_password
@@ -310,7 +312,8 @@ def test_passwords_are_not_shown() -> None:
 
 
 @pytest.fixture
-def server(new_store: Callable[[], str], tmp_path: Path) -> Iterator[str]:
+def server(new_store: Callable[[], str], tmp_path: Path) -> Iterator[tuple[str, int]]:
+    """A real tracking server: its address and its process group."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -322,7 +325,7 @@ def server(new_store: Callable[[], str], tmp_path: Path) -> Iterator[str]:
     uri = f"http://127.0.0.1:{port}"
     try:
         _wait_for(f"{uri}/health")
-        yield uri
+        yield uri, process.pid
     finally:
         os.killpg(process.pid, 15)
         process.wait(20)
@@ -339,17 +342,22 @@ def _wait_for(url: str) -> None:
 
 
 @pytest.mark.process
-def test_a_tracking_server(server: str, index: IndexWriter, tmp_path: Path) -> None:
+def test_a_tracking_server_is_read_and_may_go_away(
+    server: tuple[str, int], index: IndexWriter, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     from mlflow_runs.evaluation_reader import EvaluationReader
 
-    client = MlflowClient(tracking_uri=server)
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    uri, group = server
+    client = MlflowClient(tracking_uri=uri)
     experiment = client.create_experiment("served")
     run = client.create_run(experiment, run_name="served")
     table = tmp_path / "predictions.csv"
     table.write_text("label,prediction\na,a\nb,a\n")
     client.log_artifact(run.info.run_id, str(table))
     client.set_terminated(run.info.run_id)
-    store = Store(server)
+    store = Store(uri)
     assert store.sync(index), index.state().message
     reader = EvaluationReader(store, index, tmp_path / "data", 64)
     assert list(reader.due()) == [run.info.run_id]
@@ -358,6 +366,21 @@ def test_a_tracking_server(server: str, index: IndexWriter, tmp_path: Path) -> N
     assert index.run(run.info.run_id).state == "ready"
     assert reader.artifact(run.info.run_id, "predictions.csv").read_text() == table.read_text()
     assert list((tmp_path / "data" / "run" / "scratch").iterdir()) == []
+
+    os.killpg(group, signal.SIGSTOP)  # the worst way to be away: it takes connections and never answers
+    try:
+        begin = time.monotonic()
+        assert not store.sync(index)
+        assert time.monotonic() - begin < 6
+        assert not index.state().reachable
+        assert uri in index.state().message
+        assert index.evaluation(run.info.run_id).n_rows == 2
+    finally:
+        os.killpg(group, signal.SIGCONT)
+    deadline = time.monotonic() + 30
+    while not store.sync(index):
+        assert time.monotonic() < deadline, index.state().message
+    assert index.state().reachable
 
 
 def test_a_failed_attempt_to_log_a_model_hides_no_good_one(
