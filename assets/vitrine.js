@@ -274,6 +274,7 @@
         const name = context.inputs_list[0].id.split("-").slice(1).join("-");
         const current = query || {};
         const text = value === null || value === undefined ? "" : String(value);
+        if (name === "run" && !text) return; /* nobody chooses no run: the one asked for is not there */
         if ((current[name] === undefined ? "" : String(current[name])) === text) return;
         const next = Object.assign({}, current, { [name]: text });
         delete next.offset;

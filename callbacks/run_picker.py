@@ -7,7 +7,7 @@ from dash import ClientsideFunction, Input, Output, State
 
 from dashboard.reports.runs import run_choice
 from dashboard.services import Services
-from layouts import run_picker, shell
+from layouts import page, run_picker, shell
 
 
 def register(app: dash.Dash, services: Services, query: str, model: str, run: str) -> None:
@@ -21,6 +21,7 @@ def register(app: dash.Dash, services: Services, query: str, model: str, run: st
         Output(model, "value"),
         Output(run, "options"),
         Output(run, "value"),
+        Output(page.missing(query), "children"),
         Input(run_picker.view_of(run), "data"),
         Input(model, "value"),
         Input(shell.Ids.REVISION, "data"),
@@ -29,7 +30,8 @@ def register(app: dash.Dash, services: Services, query: str, model: str, run: st
         asked = "" if dash.ctx.triggered_id == model else (view or {}).get("run", "")
         choice = run_choice(services, asked, chosen or "")
         options = run_picker.model_options(choice.models), run_picker.run_options(choice.rows)
-        return options[0], choice.model, options[1], choice.run
+        told = run_picker.missing(choice.missing, services.runs.state()) if choice.missing else None
+        return options[0], choice.model, options[1], choice.run, told
 
 
 def mirror(app: dash.Dash, query: str) -> None:

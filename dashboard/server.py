@@ -27,7 +27,7 @@ from dashboard.api.routes import register_api
 from dashboard.embedding import EmbedLinks
 from dashboard.services import Services
 from dashboard.settings import Settings
-from mlflow_runs.errors import DashboardError
+from mlflow_runs.errors import DashboardError, RunNotFound
 
 _log = logging.getLogger(__name__)
 _POLICY = "CONTENT_SECURITY_POLICY"
@@ -127,7 +127,8 @@ def _show_error(error: Exception, shell: Shell) -> Any:
     outputs = dash.ctx.outputs_list or []
     several = isinstance(outputs, list)
     values = [notice if spec["property"] == "children" else dash.no_update for spec in _flat(outputs)]
-    if all(value is dash.no_update for value in values):
+    # a run that is not there is told once, by the page's run bar
+    if all(value is dash.no_update for value in values) and not isinstance(error, RunNotFound):
         dash.set_props(shell.notices_id, {"children": notice})
     return values if several else values[0]
 

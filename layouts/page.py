@@ -15,9 +15,15 @@ def build(query_id: str, params: dict[str, Any], title: str, question: str, tool
         [html.Div([html.H1(title), html.P(question, className="question")], className="page-title"), tools],
         className="page-head",
     )
+    told = html.Div(id=missing(query_id), className="missing-run")
     user = current_user()
     marks = {"data-query-store": query_id} | ({} if user.edits else {"data-refused": user.refused("make embed codes")})
-    return html.Div([dcc.Store(id=query_id, data=params), head, *body], **marks)
+    return html.Div([dcc.Store(id=query_id, data=params), head, told, *body], **marks)
+
+
+def missing(query_id: str) -> str:
+    """The id of the place that says that the run asked for is not there; while it does, it hides the page's body."""
+    return f"{query_id}-missing"
 
 
 def slot(slot_id: str, *heights: int, first: bool = False) -> html.Div:

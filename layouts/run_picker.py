@@ -5,6 +5,7 @@ from typing import Any
 from dash import dcc, html
 
 from layouts import formats, page, parts
+from layouts.links import Path, page_link
 from mlflow_runs.records import RunRow, StoreState
 
 
@@ -35,11 +36,20 @@ def waiting(state: StoreState) -> Any:
     if state.runs:
         return parts.skeleton(120, 320)
     if not state.reachable:
-        return parts.empty(
-            "The tracking store cannot be reached", f"{state.uri}: {state.message or 'not connected yet'}"
-        )
+        why = formats.sentence(state.message or f"{state.uri} has not answered yet")
+        return parts.empty("The tracking store cannot be reached", why)
     text = f"{state.uri} holds no runs yet. A run logged to it appears here within seconds; no reload is needed."
     return parts.empty("No runs yet", text)
+
+
+def missing(run: str, state: StoreState) -> html.Div:
+    """That the run of the address is not in the store, and the ways on; never another run in its place."""
+    title = f"There is no run {formats.short(run, 80)} in this store"
+    why = "It may have been deleted, or the link was made for another store."
+    if not state.reachable:
+        why = "The store cannot be reached now; a run that is in it appears here as soon as it can be."
+    overview = page_link(Path.OVERVIEW, "open the Overview")
+    return parts.empty(title, [why, " Choose a model and a run above, or ", overview, "."])
 
 
 def model_options(models: list[str]) -> list[dict[str, str]]:

@@ -11,19 +11,21 @@ _MOST = 300
 
 @dataclass(frozen=True)
 class RunChoice:
-    """Models and runs (oldest first, the newest 300) to choose from; `run` is empty where the store has none."""
+    """Models and runs (oldest first, the newest 300) to choose from; `run` is empty where the store has none, or not
+    the one that was asked for, which `missing` then names."""
 
     models: list[str]
     model: str | None
     rows: list[RunRow]
     run: str | None
+    missing: str = ""
 
 
 def run_choice(services: Services, asked: str, model: str = "") -> RunChoice:
     """The asked run with its model; else the newest readable run of `model`, or of the whole store."""
     row = _asked(services, asked) if asked else _newest(services, model)
     if row is None:
-        return RunChoice(services.runs.models(), None, [], None)
+        return RunChoice(services.runs.models(), None, [], None, asked)
     rows = services.runs.history(row.model)[-_MOST:]
     if row.run_id not in {r.run_id for r in rows}:
         rows = [row, *rows]

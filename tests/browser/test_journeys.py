@@ -24,6 +24,20 @@ def test_open_pick_a_model_and_a_run(open_page, demo):
     expect(page.locator(".confusion")).to_be_visible()
 
 
+def test_a_run_that_is_not_there_is_said_and_no_other_is_shown(open_page, demo):
+    for path in ("/performance", "/data", "/inference", "/serving"):
+        page = open_page(f"{path}?run=%3Cb%3Enonsense%22%27")
+        expect(page.locator(".missing-run")).to_contain_text("There is no run <b>nonsense\"' in this store")
+        expect(page.locator("main [data-dash-is-loading=true]")).to_have_count(0)
+        expect(page.locator(".card-box:visible, .notice:visible")).to_have_count(0)
+        expect(page).to_have_url(re.compile("nonsense"))
+    page.locator("#serving-model").click()
+    page.get_by_role("option", name="digit-reader").click()
+    expect(page).to_have_url(re.compile(newest(demo, "digit-reader")["run_id"]))
+    expect(page.locator(".missing-run .empty")).to_have_count(0)
+    expect(page.locator("#serving-result")).to_be_visible()
+
+
 def test_a_confusion_cell_opens_its_rows_and_the_url_shows_them_elsewhere(open_page, demo):
     run = newest(demo, "docstring-library")["run_id"]
     page = open_page(f"/performance?run={run}")
