@@ -36,7 +36,7 @@ def share(title: str) -> html.Button:
     return html.Button("Share", className="btn-quiet chrome share-panel", type="button", **spoken)
 
 
-def empty(title: str, text: Any) -> html.Div:
+def empty(title: Any, text: Any) -> html.Div:
     """Why there is nothing to see, and the next step."""
     return html.Div([html.H2(title), html.P(text, className="mb-0")], className="empty")
 

@@ -44,7 +44,7 @@ def waiting(state: StoreState) -> Any:
 
 def missing(run: str, state: StoreState) -> html.Div:
     """That the run of the address is not in the store, and the ways on; never another run in its place."""
-    title = f"There is no run {formats.short(run, 80)} in this store"
+    title = ["There is no run ", html.Bdi(formats.short(run, 80)), " in this store"]
     why = "It may have been deleted, or the link was made for another store."
     if not state.reachable:
         why = "The store cannot be reached now; a run that is in it appears here as soon as it can be."

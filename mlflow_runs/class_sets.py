@@ -2,6 +2,7 @@
 
 import ast
 import json
+from collections.abc import Iterable
 
 import numpy as np
 import pyarrow as pa
@@ -55,6 +56,15 @@ def _assembled(
     ends = np.concatenate([[0], np.cumsum(np.bincount(rows, minlength=n))]).astype(np.int32)
     values = pa.array(names, pa.string()).take(pa.array(codes))
     return pa.ListArray.from_arrays(pa.array(ends, pa.int32()), values, mask=lists.is_null())
+
+
+def blank_is_empty(values: Iterable[object]) -> bool:
+    """Whether an empty cell among these values of a CSV column is the empty set: where sets are texts such as `a|b`.
+
+    Where they are JSON arrays the empty set is written `[]`, so that an empty cell is a missing value.
+    """
+    known = [value for value in values if value is not None and value == value]
+    return all(isinstance(value, str) and not value.lstrip().startswith("[") for value in known) and bool(known)
 
 
 def _parsed(column: pa.Array) -> pa.Array:

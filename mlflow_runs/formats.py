@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 from pyarrow import csv
 
-from mlflow_runs.class_sets import SETS, sets_of
+from mlflow_runs.class_sets import SETS, blank_is_empty, sets_of
 from mlflow_runs.errors import ArtifactUnreadable
 from mlflow_runs.figures import read_json
 from mlflow_runs.roles import SLICE_PREFIX, class_text
@@ -26,7 +26,8 @@ MOST_COLUMNS = 2000
 class Scan:
     """A readable Parquet file, every page of it read once: unique names, and what must change when it is copied.
 
-    `schema` is what the copy will have; `changes` maps column position to its new type ("NaN" alone is a change too).
+    `schema` is what the copy will have; `changes` maps column position to its new type ("NaN" alone is a change too);
+    `blanks` are the positions of columns of sets whose missing values are the empty set.
     """
 
     path: Path
@@ -34,6 +35,7 @@ class Scan:
     n_rows: int
     changes: dict[int, pa.DataType]
     notes: tuple[str, ...]
+    blanks: frozenset[int] = frozenset()
 
 
 def to_parquet(source: Path, artifact: str, scratch: Path) -> tuple[Path, tuple[str, ...]]:
@@ -221,10 +223,16 @@ def _null_nan(column: pa.Array) -> pa.Array:
     return pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
 
 
-def with_sets(found: Scan, names: Sequence[str]) -> Scan:
+def with_sets(found: Scan, names: Sequence[str], from_csv: bool = False) -> Scan:
     """The scan of a table whose named columns hold several classes per row: copied as sorted lists of texts."""
     places = {found.schema.get_field_index(name): SETS for name in names}
-    return replace(found, schema=_changed(found.schema, places), changes=found.changes | places)
+    blanks = [name for name in names if from_csv and blank_is_empty(pc.unique(column(found, name)).to_pylist())]
+    return replace(
+        found,
+        schema=_changed(found.schema, places),
+        changes=found.changes | places,
+        blanks=frozenset(found.schema.get_field_index(name) for name in blanks),
+    )
 
 
 def class_names(found: Scan, name: str) -> set[str]:
@@ -248,7 +256,9 @@ def copy(found: Scan, target: Path) -> None:
     with pq.ParquetFile(found.path) as file, pq.ParquetWriter(target, found.schema, compression="zstd") as writer:
         for batch in _batches(file):
             columns = [
-                _normal(part, found.schema.field(at).type) if at in found.changes else part
+                _normal(part.fill_null("") if at in found.blanks else part, found.schema.field(at).type)
+                if at in found.changes
+                else part
                 for at, part in enumerate(batch.columns)
             ]
             writer.write_batch(pa.RecordBatch.from_arrays(columns, schema=found.schema))

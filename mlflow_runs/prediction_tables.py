@@ -17,7 +17,7 @@ from mlflow_runs.errors import ArtifactUnreadable
 from mlflow_runs.figures import read_json
 from mlflow_runs.records import Problem, Roles, RunRow, Task
 
-READER_VERSION = "2"  # part of every digest: raise it when the same bytes are read differently
+READER_VERSION = "3"  # part of every digest: raise it when the same bytes are read differently
 MANY_CLASSES = 10_000
 TABLES = ("predictions.parquet", "predictions.csv", "eval_results_table.json")
 
@@ -120,7 +120,8 @@ def _read_table(
         found.append(Problem(artifact, "is a table without rows"))
     task, chosen, classes, positive = _meaning(scan, description, artifact, found)
     if task == "multilabel":
-        scan = formats.with_sets(scan, [name for name in (chosen.label, chosen.prediction) if name])
+        named = [name for name in (chosen.label, chosen.prediction) if name]
+        scan = formats.with_sets(scan, named, from_csv=artifact.lower().endswith(".csv"))
     digest = _digest(local, description[1])
     path = tables.keep(f"{digest}.parquet", lambda target: formats.copy(scan, target))
     problems.extend(found)

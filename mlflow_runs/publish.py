@@ -19,7 +19,7 @@ from mlflow import MlflowClient
 from mlflow.entities import LoggedModelInput
 from mlflow.exceptions import MlflowException
 
-from mlflow_runs.class_sets import is_sets, sets_of
+from mlflow_runs.class_sets import blank_is_empty, is_sets, sets_of
 from mlflow_runs.errors import DashboardError, DataMissing, ModelUnavailable, StoreUnavailable
 from mlflow_runs.records import Task
 from mlflow_runs.roles import SLICE_PREFIX, checked_task, class_text, infer_task
@@ -285,6 +285,11 @@ def read_table(path: Path) -> pd.DataFrame:
         raise DataMissing(f"cannot read {path} as CSV or Parquet: {exc}") from exc
 
 
+def _with_blanks(table: pd.DataFrame, names: Sequence[str]) -> pd.DataFrame:
+    """A CSV's columns of sets with empty cells as the empty set, where that is how they write it."""
+    return table.assign(**{name: table[name].fillna("") for name in names if blank_is_empty(table[name].unique())})
+
+
 def parser() -> argparse.ArgumentParser:
     """The command line: one option per role."""
     made = argparse.ArgumentParser("python -m mlflow_runs.publish", description=__doc__)
@@ -328,6 +333,8 @@ def _publish(options: argparse.Namespace) -> str:
     mlflow.set_tracking_uri(_store(options))
     mlflow.set_experiment(options.experiment)
     roles = {role: getattr(options, role) for role in ("id", "time", "text", "image", "task", "positive_class")}
+    if options.task == "multilabel" and options.table.suffix.lower() == ".csv":
+        table = _with_blanks(table, (options.label, options.prediction))
     with mlflow.start_run(run_name=options.run_name) as run:
         log_evaluation(table, label=options.label, prediction=options.prediction, scores=scores, **roles)
     if options.model_name:

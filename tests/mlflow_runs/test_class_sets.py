@@ -72,6 +72,15 @@ def test_texts_in_csv_only_where_declared(run: Run) -> None:
     assert pq.read_table(found.table)["label"].to_pylist() == [["a", "b"], [], None]
 
 
+def test_an_empty_cell_beside_a_b_is_the_empty_set(run: Run) -> None:
+    text = pd.DataFrame({"label": ["b|a", None], "prediction": [None, '["a"]']}).to_csv(index=False)
+    run.write("predictions.csv", text)
+    run.write("evaluation.json", {"task": "multilabel"})
+    kept = pq.read_table(run.read().table)
+    assert kept["label"].to_pylist() == [["a", "b"], []]
+    assert kept["prediction"].to_pylist() == [None, ["a"]]
+
+
 def test_what_holds_no_classes_is_a_problem(run: Run, tmp_path: Path) -> None:
     rows = pa.table({"label": [[{"x": 1}]], "prediction": [[{"x": 1}]]})
     run.make("predictions.parquet", lambda path: pq.write_table(rows, path))

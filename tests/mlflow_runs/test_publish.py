@@ -273,6 +273,15 @@ def test_several_classes_per_row(read) -> None:
     assert read.index.run(texts).metrics["micro_f1"] == pytest.approx(2 / 3)
 
 
+def test_an_empty_cell_of_a_file_is_the_empty_set(read, store_uri: str, tmp_path: Path, capsys) -> None:
+    path = tmp_path / "tags.csv"
+    path.write_text("y,p\na|b,a\n,b\n")
+    options = ["--experiment", "e", "--label", "y", "--prediction", "p", "--task", "multilabel"]
+    assert publish.main([str(path), *options, "--tracking-uri", store_uri]) == 0
+    found = read(capsys.readouterr().out.strip())
+    assert pq.read_table(found.table)["y"].to_pylist() == [["a", "b"], []]
+
+
 def test_boxes_are_published_as_lists(read) -> None:
     box = {"label": "cat", "x": 1, "y": 2, "w": 3, "h": 4}
     boxes = pd.DataFrame(
