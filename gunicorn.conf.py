@@ -23,11 +23,10 @@ with suppress(
 
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 from dashboard import companion  # noqa: E402
-from dashboard.access.preflight import refuse_to_start  # noqa: E402
+from dashboard.access.preflight import read_settings, refuse_to_start  # noqa: E402
 from dashboard.parts import cores  # noqa: E402
-from dashboard.settings import Settings  # noqa: E402
 
-_settings = Settings()
+_settings = read_settings()
 refuse_to_start(_settings)
 _memory = Path("/dev/shm")
 _companions = []

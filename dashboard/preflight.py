@@ -4,9 +4,17 @@ import errno
 import http.client
 import socket
 import sqlite3
+from collections.abc import Mapping
 from contextlib import closing
+from importlib.metadata import entry_points
+from typing import Any
+
+from pydantic import ValidationError
 
 from dashboard.settings import Settings
+
+_DATABASES = ("sqlite", "postgresql", "mysql", "mssql")
+_STORES = ("http", "https", "file", "databricks", "databricks-uc", "uc", *_DATABASES)
 
 
 class CannotStart(Exception):
@@ -42,6 +50,44 @@ def store_counts(settings: Settings) -> tuple[int, int]:
 def store_ready(settings: Settings) -> bool:
     """Whether the default store has been created: MLflow writes the first experiment after its last migration."""
     return store_counts(settings)[0] > 0
+
+
+def setting_problems(exc: ValidationError) -> list[str]:
+    """One sentence for each setting that could not be read: its name, what it says, and what is accepted."""
+    return [_setting_problem(problem) for problem in exc.errors()]
+
+
+def _setting_problem(problem: Mapping[str, Any]) -> str:
+    name = "VITRINE_" + str(problem["loc"][0]).upper().removeprefix("VITRINE_")
+    field = Settings.model_fields.get(name.removeprefix("VITRINE_").lower())
+    kind = field.annotation if field else None
+    if kind in (int, float):
+        accepted = f"a {'whole number' if kind is int else 'number'}{_bounds(field.metadata if field else ())}"
+    elif kind is bool:
+        accepted = "true or false"
+    else:
+        accepted = str(problem.get("ctx", {}).get("expected", ""))
+    told = f"accepted is {accepted}" if accepted else str(problem["msg"]).removeprefix("Value error, ")
+    return f"{name}={problem['input']}: {told}."
+
+
+def _bounds(found: Any) -> str:
+    """The bounds of a number, in words."""
+    limits = {name: getattr(item, name) for item in found for name in ("ge", "gt", "le") if hasattr(item, name)}
+    low, high = limits.get("ge"), limits.get("le")
+    if low is not None and high is not None:
+        return f" from {low} to {high}"
+    above = f" above {limits['gt']}" if "gt" in limits else f" from {low} up" if low is not None else ""
+    return above or (f" up to {high}" if high is not None else "")
+
+
+def check_store(settings: Settings) -> None:
+    """Raise CannotStart for a store's address that MLflow could not open, whatever answers there."""
+    scheme, mark, _ = settings.store_uri.partition(":")
+    known = {*_STORES, *(entry.name for entry in entry_points(group="mlflow.tracking_store"))}
+    if mark and scheme.split("+")[0] not in known:
+        accepted = "http://host:5000, sqlite:///file.db, postgresql://user@host/name, mysql://... or mssql://..."
+        raise CannotStart(f"VITRINE_TRACKING_URI: MLflow knows no store {scheme}://; accepted are {accepted}.")
 
 
 def check_port(settings: Settings) -> None:

@@ -26,7 +26,16 @@ from dashboard.parts import (
     product_parts,
     tell_engines,
 )
-from dashboard.preflight import CannotStart, address, answers, check_port, store_counts, store_ready
+from dashboard.preflight import (
+    CannotStart,
+    address,
+    answers,
+    check_port,
+    check_store,
+    setting_problems,
+    store_counts,
+    store_ready,
+)
 from dashboard.settings import Settings
 
 GRACE = 8.0
@@ -161,6 +170,7 @@ class Supervisor:
 
     def _stop_all(self) -> None:
         """Ask every group, wait until the grace is over, then kill whatever carries our mark, in any session."""
+        self._say("Stopping …")
         deadline = time.monotonic() + self._grace
         for running in self._running:
             if running.pid is not None:
@@ -216,6 +226,7 @@ def clear_predecessor(state: Path) -> int:
 def start(settings: Settings, development: bool) -> None:
     """Check who may enter, and that folder and port are ours, then supervise until stopped; raises CannotStart."""
     check_access(settings)
+    check_store(settings)
     try:
         folder = settings.folder("run")
         lock = processes.lock_folder(folder / "supervisor.lock")
@@ -246,9 +257,7 @@ def main(arguments: Sequence[str]) -> int:
             publish_demo(Settings())
         start(Settings(), "--dev" in arguments)
     except ValidationError as exc:
-        for problem in exc.errors():
-            name = "VITRINE_" + str(problem["loc"][0]).upper().removeprefix("VITRINE_")
-            print(f"{name}: {problem['msg']} (got {problem['input']!r})", file=sys.stderr)
+        print(*setting_problems(exc), sep="\n", file=sys.stderr)
         return 1
     except CannotStart as exc:
         print(exc, file=sys.stderr)

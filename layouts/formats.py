@@ -89,3 +89,8 @@ def title(metric: str) -> str:
 def short(text: str, length: int = 60) -> str:
     """The text cut to a length, with an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def sentence(text: str) -> str:
+    """A reason as a sentence of its own: a capital letter first, a full stop last."""
+    return f"{text[:1].upper()}{text[1:].rstrip('.')}." if text else ""

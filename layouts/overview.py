@@ -48,8 +48,8 @@ def render(report: OverviewReport) -> Any:
 def _nothing(report: OverviewReport) -> html.Div:
     store = report.store
     if not store.reachable:
-        text = f"{store.uri} does not answer: {store.message or 'no connection yet'}. This page fills by itself."
-        return parts.empty("The tracking store cannot be reached", text)
+        why = formats.sentence(store.message or f"{store.uri} has not answered yet")
+        return parts.empty("The tracking store cannot be reached", f"{why} This page fills by itself.")
     if report.pending:
         return parts.empty("Reading the first evaluations", "This page fills by itself in a few seconds.")
     if store.runs:
@@ -108,10 +108,11 @@ def _change(model: ModelCard) -> html.Div:
     if model.verdict is None or model.previous is None:
         return _no_verdict(model)
     before = page_link(Path.PERFORMANCE, _version(model.previous), run=model.previous.run_id)
+    pill = parts.verdict_pill(model.verdict)
     return html.Div(
         [
             html.Span(["Against ", before], className="stat-name"),
-            html.Div(parts.verdict_pill(model.verdict), className="my-1"),
+            html.Div(page_link(Path.PERFORMANCE, pill, run=model.run.run_id), className="my-1"),
             html.Div(parts.verdict_text(model.verdict), className="stat-range"),
         ]
     )

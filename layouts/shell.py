@@ -77,9 +77,10 @@ def render_store(state: StoreState) -> list[Any]:
         text = f"{formats.plural(state.runs, 'run')}, synced {formats.since(state.synced_at)}"
         return [html.Span(className="dot"), html.Span(text, title=state.uri)]
     if state.synced_at is None:
-        return [html.Span(className="dot bad"), html.Span("connecting to the store …", title=state.message)]
+        words = "store not reachable" if state.message else "connecting to the store …"
+        return [html.Span(className="dot bad"), html.Span(words, title=state.message or state.uri)]
     text = f"store not reachable, figures from {formats.since(state.synced_at)}"
-    return [html.Span(className="dot bad"), html.Span(text, title=f"{state.uri}: {state.message}")]
+    return [html.Span(className="dot bad"), html.Span(text, title=state.message or state.uri)]
 
 
 def notice(title: str, text: str) -> html.Div:

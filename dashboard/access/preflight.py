@@ -4,8 +4,10 @@ import ipaddress
 import socket
 import sys
 
+from pydantic import ValidationError
+
 from dashboard.access.passwords import PasswordFile
-from dashboard.preflight import CannotStart
+from dashboard.preflight import CannotStart, check_store, setting_problems
 from dashboard.settings import Settings
 
 _CHOICES = (
@@ -35,10 +37,19 @@ def check_access(settings: Settings, *addresses: str) -> None:
             raise CannotStart(f"VITRINE_AUTH_PASSWORDS={settings.auth_passwords}: {exc}") from exc
 
 
+def read_settings() -> Settings:
+    """The settings for gunicorn's configuration file; one sentence for each that cannot be read, and the end."""
+    try:
+        return Settings()
+    except ValidationError as exc:
+        sys.exit("\n".join(setting_problems(exc)))
+
+
 def refuse_to_start(settings: Settings, *addresses: str) -> None:
-    """The same check for gunicorn's configuration file: the sentence alone, then the end of the process."""
+    """The same checks for gunicorn's configuration file: the sentence alone, then the end of the process."""
     try:
         check_access(settings, *addresses)
+        check_store(settings)
     except CannotStart as exc:
         sys.exit(str(exc))
 

@@ -7,8 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import ValidationError
 
-from dashboard.preflight import CannotStart, address, answers, check_port, store_counts, store_ready
+from dashboard.preflight import (
+    CannotStart,
+    address,
+    answers,
+    check_port,
+    check_store,
+    setting_problems,
+    store_counts,
+    store_ready,
+)
 from dashboard.settings import Settings
 from tests.conftest import free_port
 
@@ -58,3 +68,31 @@ def test_a_free_port_passes_and_nobody_answers_there(tmp_path: Path) -> None:
     settings = _settings(tmp_path, port=free_port())
     check_port(settings)
     assert not answers(settings)
+
+
+@pytest.mark.parametrize(
+    ("values", "sentence"),
+    [
+        ({"port": "abc"}, "VITRINE_PORT=abc: accepted is a whole number from 1 to 65535."),
+        ({"port": 70000}, "VITRINE_PORT=70000: accepted is a whole number from 1 to 65535."),
+        ({"min_rows": 0}, "VITRINE_MIN_ROWS=0: accepted is a whole number from 1 up."),
+        ({"engine_timeout": "soon"}, "VITRINE_ENGINE_TIMEOUT=soon: accepted is a number above 0."),
+        ({"access_log": "perhaps"}, "VITRINE_ACCESS_LOG=perhaps: accepted is true or false."),
+        ({"auth": "maybe"}, "VITRINE_AUTH=maybe: accepted is '', 'none', 'proxy', 'basic' or 'oidc'."),
+        ({"url_prefix": "a b"}, "VITRINE_URL_PREFIX=a b: a prefix is a path of letters"),
+    ],
+)
+def test_a_setting_that_cannot_be_read_is_told_in_plain_words(
+    tmp_path: Path, values: dict[str, Any], sentence: str
+) -> None:
+    with pytest.raises(ValidationError) as raised:
+        _settings(tmp_path, **values)
+    (told,) = setting_problems(raised.value)
+    assert told.startswith(sentence)
+
+
+def test_a_store_that_mlflow_cannot_open_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(CannotStart, match=r"MLflow knows no store foo://.*sqlite:///file\.db"):
+        check_store(_settings(tmp_path, tracking_uri="foo://x"))
+    for uri in ("http://127.0.0.1:5000", "postgresql+psycopg://user@host/name", "./mlruns", ""):
+        check_store(_settings(tmp_path, tracking_uri=uri))
