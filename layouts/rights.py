@@ -13,4 +13,4 @@ def off() -> bool:
 def why(deed: str) -> html.P | None:
     """The reason, where it is off; embedded panels are for looking anyway and give none."""
     user = current_user()
-    return None if user.edits or user.link else html.P(user.refused(deed), className="card-note only-editors")
+    return None if user.edits or user.link else html.P(user.refused(deed), className="only-editors")
