@@ -1,8 +1,7 @@
 """The inference process, `python -m dashboard.inference.engine [name [device]]`: mosec in front, models behind.
 
 It may run on a machine of its own: VITRINE_ENGINE_HOST, _PORT and _KEY say where it listens and what it wants to hear.
-Three processes of one group: this one (starts, watches), mosec's HTTP server, and the worker that holds the models;
-without a GPU the worker is a fork of this one (template.py).
+Three processes of one group: this one (starts, watches), mosec's HTTP server, and the worker that holds the models.
 """
 
 import os
@@ -19,7 +18,7 @@ from typing import Any
 
 from mosec import Server, Worker
 
-from dashboard.inference import guard, heavy_lane, template
+from dashboard.inference import guard, heavy_lane
 from dashboard.inference.protocol import ROUTE, Message
 from dashboard.settings import Settings
 from mlflow_runs.errors import DashboardError
@@ -43,7 +42,7 @@ def address_file(data_dir: Path, name: str = "engine") -> Path:
 
 
 class EngineWorker(Worker):
-    """Mosec's view of the worker; torch is imported where it is built, or in the template that it was forked from."""
+    """Mosec's view of the worker; torch is imported where it is built, in its own process, and nowhere else."""
 
     resp_mime_type = "application/octet-stream"
 
@@ -84,15 +83,12 @@ def main(name: str = "engine", device: str = "") -> None:
     port = settings.engine_port if settings.engine_port and name == "engine" else free_port()
     sys.argv = ["engine", *_arguments(settings, port, _sockets(run, name))]  # because mosec reads its options there
     warnings.filterwarnings("ignore", message="`--wait` is deprecated", category=DeprecationWarning)
-    forks = template.may_fork(settings.device)
-    server: Any = template.TemplateServer() if forks else Server()  # type: ignore[no-untyped-call]
-    method = "fork" if forks else "spawn"
-    server.append_worker(EngineWorker, num=1, max_batch_size=_BATCH, route=ROUTE, start_method=method)
+    server: Any = Server()  # type: ignore[no-untyped-call]
+    server.append_worker(EngineWorker, num=1, max_batch_size=_BATCH, route=ROUTE)
     watched = (beat, suspects, parent, lambda: _serving(server))
     threading.Thread(target=guard.watch, args=watched, daemon=True).start()
     if name == "engine":
-        door = run / "heavy.sock", server.forked if forks else heavy_lane.spawned
-        threading.Thread(target=heavy_lane.keep_door, args=door, daemon=True).start()
+        threading.Thread(target=heavy_lane.keep_door, args=(run / "heavy.sock",), daemon=True).start()
     _announce(settings, name, port)
     server.run()
 

@@ -92,15 +92,15 @@ def _hung_up(connection: socket.socket) -> bool:
     return isinstance(attempt.error, ConnectionError)
 
 
-def main(descriptor: int) -> None:
-    """Serve the callers of this socket until none came for a minute."""
+def main() -> None:
+    """Serve callers until none came for a minute."""
     settings, parent, caller = Settings(), os.getppid(), Caller()
     os.nice(10)
     torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))
     logging.getLogger("torch.onnx").setLevel(logging.ERROR)
     _prepare_compiler(settings)
     threading.Thread(target=caller.watch, args=(parent,), daemon=True).start()
-    with socket.socket(fileno=descriptor) as door:
+    with socket.socket(fileno=int(sys.argv[1])) as door:
         while select.select([door], [], [], IDLE)[0]:
             connection, _ = door.accept()
             with connection:
@@ -141,4 +141,4 @@ def _prepare_compiler(settings: Settings) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]))
+    main()

@@ -84,13 +84,7 @@ def socket_file(data_dir: Path) -> Path:
     return data_dir / "run" / "heavy.sock"
 
 
-def spawned(door: socket.socket) -> int:
-    """Run one worker in a fresh process until it leaves; its exit status."""
-    command = [sys.executable, "-m", "dashboard.inference.heavy", str(door.fileno())]
-    return subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, pass_fds=(door.fileno(),)).wait()
-
-
-def keep_door(path: Path, run: Callable[[socket.socket], int] = spawned) -> NoReturn:
+def keep_door(path: Path) -> NoReturn:
     """In the engine's first process, as a thread: whenever someone knocks, run one worker until it leaves.
 
     The worker belongs to the engine's process group and ends with it. One that cannot even start is tried twice,
@@ -102,10 +96,12 @@ def keep_door(path: Path, run: Callable[[socket.socket], int] = spawned) -> NoRe
             door.bind(name)
         path.chmod(0o600)
         door.listen(16)
+        command = [sys.executable, "-m", "dashboard.inference.heavy", str(door.fileno())]
         failures = 0
         while True:
             select.select([door], [], [])
-            failures = failures + 1 if run(door) else 0
+            worker = subprocess.Popen(command, cwd=CHECKOUT, stdin=subprocess.DEVNULL, pass_fds=(door.fileno(),))
+            failures = failures + 1 if worker.wait() else 0
             if failures > 1 and select.select([door], [], [], 0)[0]:
                 door.accept()[0].close()
                 failures = 0

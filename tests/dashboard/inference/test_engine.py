@@ -23,8 +23,6 @@ from dashboard.errors import BadInput, EngineBusy, EngineUnavailable
 from dashboard.inference import guard
 from dashboard.inference.client import InferenceClient
 from dashboard.inference.engine import address_file, main
-from dashboard.inference.heavy_lane import HeavyLane
-from dashboard.inference.template import may_fork
 from dashboard.settings import Settings
 from mlflow_runs.errors import ModelUnavailable, RunNotFound
 from mlflow_runs.index import RunIndex
@@ -64,10 +62,6 @@ def children(pid):
             except OSError:
                 continue
     return found
-
-
-def command_of(pid):
-    return Path(f"/proc/{pid}/cmdline").read_text().replace("\0", " ")
 
 
 def worker_of(engine):
@@ -347,15 +341,6 @@ def test_after_kill_9_callers_in_flight_are_answered_by_the_next_engine(engine: 
     wait_for(lambda: engine.process.pid != first, 10)
     wait_for(lambda: not any(alive(pid) for pid in group), 10)
     wait_for(client.ready, 30)
-
-
-def test_without_a_gpu_the_workers_are_forks_of_one_process(engine: Engine):
-    assert [may_fork(device) for device in ("cpu", "cuda", "cuda:1")] == [True, False, False]
-    engine.wait_ready()
-    with pytest.raises(BadInput, match="There is no task 'dance'"):
-        HeavyLane(engine.data_dir).ask("dance", {}, {}, lambda _step, _share: None)
-    lines = [line for line in children(engine.process.pid).values() if "config.json" not in line]
-    assert [line for line in lines if "resource_tracker" not in line] == 2 * [command_of(engine.process.pid)]
 
 
 def test_without_an_engine_a_sentence(store, tmp_path):
