@@ -57,13 +57,13 @@ def card(report: MatrixReport, path: str, query: PerformanceQuery, graph_type: s
     return parts.card(title, body, _note(report, query), span, tools, "confusion")
 
 
-def _note(report: MatrixReport, query: PerformanceQuery) -> str:
+def _note(report: MatrixReport, query: PerformanceQuery) -> list[Any]:
     share = "share of the column" if query.shares == "column" else "share of the row"
     if _is_large(report):
         of = share if query.shares else "number of rows"
-        return f"Coloured by the logarithm of the {of}; a cell opens the rows behind it."
+        return [f"Coloured by the logarithm of the {of}", parts.opens("; a cell opens the rows behind it"), "."]
     wrong = ", errors in orange" if report.classes else ""
-    return f"Shaded by {share}{wrong}; a cell, row or column opens the rows behind it."
+    return [f"Shaded by {share}{wrong}", parts.opens("; a cell, row or column opens the rows behind it"), "."]
 
 
 def _is_large(report: MatrixReport) -> bool:

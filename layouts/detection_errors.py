@@ -67,7 +67,8 @@ def render(report: DetectionErrorsReport | None, query: DetectionErrorsQuery) ->
     )
     heads = ["Class", "True", "Found", "Missed", "False positives", "Precision", "Recall"]
     cells = [_cells(row, query) for row in (report.total, *report.classes)]
-    note = "A detection is right where it overlaps a free true box of its class enough. A count opens its boxes."
+    right = "A detection is right where it overlaps a free true box of its class enough."
+    note = [right, parts.opens(" A count opens its boxes.")]
     table = parts.table(heads, cells, [1, 2, 3, 4], "False positives and misses")
     body = [tools, table, _boxes(report, query) if query.outcome else None]
     return html.Div(

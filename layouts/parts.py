@@ -25,6 +25,11 @@ def card(
     return html.Section(box, className=f"card-box span-{span}", **{"data-panel": name})
 
 
+def opens(words: str) -> html.Span:
+    """What a click does, said where it does so: not in an embedded panel, which shows no rows."""
+    return html.Span(words, className="opens")
+
+
 def slug(title: str) -> str:
     """A title as a name for addresses."""
     return "-".join("".join(sign if sign.isalnum() else " " for sign in title.lower()).split())[:80] or "panel"

@@ -157,7 +157,7 @@ def _classes(report: PerformanceReport, query: PerformanceQuery, span: int) -> h
         ]
         for row in _ordered(report, query)
     ]
-    note = "n is the number of rows with that label; a class opens its rows."
+    note = ["n is the number of rows with that label", parts.opens("; a class opens its rows"), "."]
     table = parts.table(heads, cells, [1], "Per class")
     return parts.card("Per class", table, note, span, download("classes", query))
 
@@ -172,10 +172,8 @@ def _sets(report: PerformanceReport, query: PerformanceQuery, span: int) -> html
     heads[2:2] = ["Hits", "Missed", "False alarms", "Rightly absent"]
     cells = [[*_set_counts(row, report.n, query), *map(parts.estimate_cell, (row.precision, row.recall, row.f1))]
              for row in _ordered(report, query)]  # fmt: skip
-    note = (
-        "A row may have several classes: each class is measured against all others. n is the number of rows labelled"
-        " with it; a count opens its rows."
-    )
+    how = "A row may have several classes: each class is measured against all others. n is the number of rows labelled"
+    note = [f"{how} with it", parts.opens("; a count opens its rows"), "."]
     table = parts.table(heads, cells, [1, 2, 3, 4, 5], "Per class")
     return parts.card("Per class", table, note, span, download("classes", query))
 

@@ -100,6 +100,8 @@ def test_a_wiki_frames_a_panel_and_a_model_that_answers(
     expect(table.locator("table.data tbody tr")).to_have_count(2)
     expect(table.locator("[data-panel]")).to_have_count(1)
     expect(table.locator("a[href*='label=']")).to_have_count(0)
+    expect(table.get_by_text("a class opens its rows")).to_be_hidden()  # because it does not do so here
+    assert table.locator("[data-panel]").evaluate("box => box.offsetWidth / window.innerWidth") > 0.9
     with page.expect_download() as file:
         table.get_by_role("link", name="CSV").click()
     assert "class,n,n_predicted" in file.value.path().read_text()
