@@ -109,6 +109,16 @@
     if (table.closest("details").open) table.replaceChildren(listing(found, truth, agreed));
     host.dataset.shown = String(found.length);
     host.shownBoxes = found; /* for assets/boxes.js */
+    tell(host);
+  }
+  /* the Answer card tells the same number of objects, under the same limits */
+  function tell(host) {
+    const n = host.dataset.shown;
+    const told = { "scene-answer": n === "1" ? "1 object" : n + " objects" };
+    ["confidence", "overlap"].forEach((name) => { told["scene-" + name] = thresholds[name].toFixed(2); });
+    Object.entries(told).forEach(([css, text]) => document.querySelectorAll("." + css).forEach((place) => {
+      if (place.textContent !== text) place.textContent = text;
+    }));
   }
   function row(cells, head) {
     return element("tr", "", cells.map((text, at) => {
@@ -228,7 +238,7 @@
       first(host);
     });
     document.querySelectorAll(".object-scene").forEach((host) => {
-      if (!fresh(host.querySelector(".scene-table"), host.dataset.scene)) return;
+      if (!fresh(host.querySelector(".scene-table"), host.dataset.scene)) { tell(host); return; }
       const scene = sceneOf(host), chosen = settings(scene);
       host.querySelector(".scene-sliders").replaceChildren(
         slider("confidence", "Confidence at least", chosen.confidence),

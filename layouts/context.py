@@ -106,12 +106,17 @@ def _notes(report: ContextReport) -> list[str]:
     if report.more:
         notes.append(f"The input is in {formats.plural(report.more, 'more slice')}.")
     if report.outside:
-        notes.append(f"It is not in {formats.plural(report.outside, 'other slice')}.")
+        notes.append(_outside(report.outside))
     if report.undecided:
         shown = "; ".join(_undecided(item) for item in report.undecided[:4])
         more = f" and {len(report.undecided) - 4} more" if len(report.undecided) > 4 else ""
         notes.append(f"Cannot be decided for this input: {shown}{more}.")
     return notes
+
+
+def _outside(others: int) -> str:
+    """The slices without the input, whose figures say nothing about it."""
+    return "The one other slice does not hold it." if others == 1 else f"The {others:,} other slices do not hold it."
 
 
 def _undecided(item: Undecided) -> str:

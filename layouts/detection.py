@@ -156,12 +156,10 @@ def _how(report: SceneReport) -> str:
 
 
 def _origin(report: SceneReport) -> html.Div:
-    """Which picture, which model, how long it took."""
+    """Which picture, which model; how long it took stands in the Answer card alone."""
     facts = [("Picture", f"{report.source}, {report.width} x {report.height} pixels")]
     if report.answer is not None:
         card = report.answer.model
         facts += [("Model", f"{card.name} version {card.version}" if card.version else card.name)]
-        facts += [("Answered in", f"{formats.number(report.answer.latency_ms, 1)} ms")]
         facts += [("Raw boxes", formats.count(len(report.found)))]
-    cached = parts.pill("from cache", "accent") if report.answer and report.answer.cached else None
-    return html.Div([*(html.Span([n, " ", html.B(v)]) for n, v in facts), cached], className="run-facts mt-3 mb-0")
+    return html.Div([html.Span([n, " ", html.B(v)]) for n, v in facts], className="run-facts mt-3 mb-0")

@@ -31,14 +31,21 @@ PATH = Path.INFERENCE
 QUESTION = "What does the model say to this input, and to mine?"
 _TAKES = {"text": "a text", "table": "a row", "image": "a picture", "tensor": "numbers", "other": "any input"}
 _LINE = 60
+_LOG_MODEL = """\
+with mlflow.start_run(run_id="{run}"):
+    signature = mlflow.models.infer_signature(rows, model.predict(rows))
+    mlflow.sklearn.log_model(model, name="model", signature=signature, input_example=rows[:3])"""
 _NUMBERS = ("double", "float", "long", "integer", "int")
 _JSON = ("any", "array", "object", "map", "list", "dict", "float64", "float32", "int64", "int32", "uint8")
 
 
 class Ids(StrEnum):
-    """Ids of this page. `{"type": FIELD, "name": ..., "as": "number" | "text" | "json"}` is one control of the form."""
+    """Ids of this page. `{"type": FIELD, "name": ..., "as": "number" | "text" | "json"}` is one control of the form.
+
+    LATER is the query once more, for what may come after the answer (see vitrine.later)."""
 
     QUERY = "inference-query"
+    LATER = "inference-later"
     MODEL = "inference-model"
     RUN = "inference-run"
     INPUT = "inference-input"
@@ -57,7 +64,7 @@ def build(**query: str) -> html.Div:
     """The empty page."""
     tools = run_picker.build(Ids.MODEL, Ids.RUN)
     answer = html.Div(
-        [generator.live(), page.slot(Ids.ANSWER, 60, 160), flagging.said()],
+        [generator.live(), page.slot(Ids.ANSWER, 60, 160, first=True), flagging.said()],
         className="waits",
         **{"aria-live": "polite"},
     )
@@ -80,7 +87,7 @@ def build(**query: str) -> html.Div:
         batch.build(),
     ]
     grid = html.Div(cards, className="grid")
-    return page.build(Ids.QUERY, query, "Inference", QUESTION, tools, grid)
+    return page.build(Ids.QUERY, query, "Inference", QUESTION, tools, grid, dcc.Store(id=Ids.LATER))
 
 
 def _examples_body() -> html.Div:
@@ -125,8 +132,9 @@ def kind(form: InferenceForm) -> str:
 def render(form: InferenceForm) -> Any:
     """The model in one line, then its typed fields or the chosen picture; why there is no form where none is."""
     if form.card is None:
-        text = "Log a model in this run with mlflow.<flavor>.log_model(..., signature=...) and it can be tried here."
-        return parts.empty("This run holds no model", text)
+        code = html.Pre(_LOG_MODEL.format(run=form.run.run_id), className="mono raw text-start", tabIndex=0)
+        text = "So there is nothing to ask. Log its model in it and it can be tried here:"
+        return parts.empty("This run holds no model", [text, code])
     card = form.card
     name = f"{card.name} version {card.version}" if card.version else card.name
     flavors = ", ".join(flavor for flavor in card.flavors if flavor != "python_function") or "python_function"
@@ -171,7 +179,7 @@ def _range(item: FormField) -> str:
         return 'a text, numbers such as [1, 2, 3], or a row such as {"age": 40}'
     if item.low is None or item.high is None:
         return "" if item.field.required else "optional"
-    return f"{formats.number(item.low)} to {formats.number(item.high)}"
+    return f"{formats.plain(item.low)} to {formats.plain(item.high)}"
 
 
 def render_examples(found: Mapping[str, tuple[ExampleLink, ...]], query: InferenceQuery) -> Any:

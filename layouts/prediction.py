@@ -8,11 +8,12 @@ from dash import html
 from dashboard.inference.client import Answer
 from dashboard.inference.detections import shown
 from dashboard.inference.outputs import Prediction
-from dashboard.reports.inference import InferenceAnswer
+from dashboard.reports.inference import InferenceAnswer, Outside
 from layouts import formats, parts, picture
 from mlflow_runs.suppression import CONFIDENCE, OVERLAP
 
 _TOP = 5
+_STRANGE = 3
 _LONGEST_RAW = 20_000
 
 
@@ -21,8 +22,8 @@ def render(found: InferenceAnswer | None) -> Any:
     if found is None:
         return parts.empty("Nothing asked yet", "Click an example, or give an input of your own.")
     prediction = found.answer.predictions[0]
-    said = html.Div(_said(prediction), className="answer when-known", dir="auto")
-    head = html.Div([said, _interval(found), _outcome(found, prediction)], className="answer-head")
+    said = html.Div(_said(prediction), className=_css(prediction), dir="auto")
+    head = html.Div([said, _interval(found), _outcome(found, prediction), _outside(found)], className="answer-head")
     details, origin = _details(prediction, found.truth), _origin(found.answer, found.source)
     if found.picture is not None:
         return html.Div([picture.render(found.picture, found.answer.model.name), origin])
@@ -54,6 +55,11 @@ def _limit(threshold: float) -> str:
     return f"{100 * threshold:.0f}%" if threshold else "off"
 
 
+def _css(prediction: Prediction) -> str:
+    """A number of objects follows the sliders of the picture where that is on the page (assets/detection.js)."""
+    return "answer when-known" + (" scene-answer" if prediction.boxes is not None else "")
+
+
 def _said(prediction: Prediction) -> str:
     if prediction.boxes is not None:
         return formats.plural(len(shown(prediction.boxes)), "object")
@@ -78,6 +84,24 @@ def _interval(found: InferenceAnswer) -> Any:
     )
 
 
+def _outside(found: InferenceAnswer) -> Any:
+    """That nobody measured the model on values like these."""
+    if not found.outside:
+        return None
+    told = [_strange(item) for item in found.outside[:_STRANGE]]
+    more = len(found.outside) - len(told)
+    words = "; ".join([*told, *([f"and {formats.plural(more, 'more value')}"] if more else [])])
+    text = f"{words}. How good the model is there was never measured."
+    return parts.notice("Outside what the evaluation held", text, "info")
+
+
+def _strange(item: Outside) -> str:
+    name, value = formats.short(item.name, 40), formats.short(item.value, 40)
+    if item.low is None or item.high is None:
+        return f"{name} is {value}, which no evaluated row has"
+    return f"{name} is {value}, evaluated rows have {formats.plain(item.low)} to {formats.plain(item.high)}"
+
+
 def _outcome(found: InferenceAnswer, prediction: Prediction) -> Any:
     """Right or wrong against the record; for numbers the difference."""
     if found.truth is None:
@@ -97,8 +121,17 @@ def _details(prediction: Prediction, truth: str | None) -> Any:
     if prediction.probabilities:
         return _probabilities(prediction, truth)
     if prediction.boxes is not None:
-        text = f"Above a confidence of {CONFIDENCE:g}, boxes that overlap by more than {OVERLAP:g} counted once."
-        return html.P(text, className="muted mb-0")
+        limits = (
+            html.B(f"{CONFIDENCE:.2f}", className="scene-confidence"),
+            html.B(f"{OVERLAP:.2f}", className="scene-overlap"),
+        )
+        words = [
+            "With a confidence of at least ",
+            limits[0],
+            "; boxes of one class that overlap by more than ",
+            limits[1],
+        ]
+        return html.P([*words, " count once."], className="muted mb-0")
     if prediction.label is None and prediction.value is None:
         text = json.dumps(prediction.raw, ensure_ascii=False, indent=1, default=str)
         return html.Pre(formats.short(text, _LONGEST_RAW), className="mono raw", tabIndex=0)
@@ -127,13 +160,24 @@ def _origin(answer: Answer, source: str) -> html.Div:
         ("Input", source),
         ("Model", model),
         ("Run", html.Span(card.run_name or card.run_id[:8], title=card.run_id)),
-        ("Answered in", _duration(answer)),
+        _duration(answer),
     ]
     facts = [html.Span([name, " ", html.B(value)]) for name, value in entries]
-    cached = parts.pill(f"from cache, {formats.age(answer.age or 0.0)}", "accent") if answer.cached else None
+    cached = parts.pill(f"from cache, {formats.age(answer.age or 0.0)}", "accent") if _kept(answer) else None
     return html.Div([*facts, cached], className="run-facts mt-3 mb-0")
 
 
-def _duration(answer: Answer) -> str:
+def _duration(answer: Answer) -> tuple[str, str]:
+    """What took how long: the model, an equal question that was under way already, or a look into the cache."""
     whole = f"{formats.number(answer.latency_ms, 1)} ms"
-    return whole if answer.cached else f"{whole}, {formats.number(answer.engine_ms, 1)} ms of it in the model"
+    if _kept(answer):
+        return "Looked up in", whole
+    return (
+        "Answered in",
+        whole if answer.cached else f"{whole}, {formats.number(answer.engine_ms, 1)} ms of it in the model",
+    )
+
+
+def _kept(answer: Answer) -> bool:
+    """Whether the answer was there before the question; one that came meanwhile is that of an equal question."""
+    return answer.cached and 1000 * (answer.age or 0.0) > answer.latency_ms

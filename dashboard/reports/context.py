@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Literal
 
 from dashboard.inference.cards import ModelCard, model_card
@@ -17,6 +18,7 @@ from dashboard.reports.inputs import Given, InferenceQuery, evaluation_of, input
 from dashboard.reports.known_rows import KnownRows, nearest_rows
 from dashboard.reports.named_slices import named_slices
 from dashboard.reports.performance import PerformanceQuery, PerformanceReport, performance_report
+from dashboard.reports.place import tell_place
 from dashboard.reports.selection import slices_of, slices_text
 from dashboard.services import Services
 from mlflow_runs.errors import DashboardError, DataMissing
@@ -99,7 +101,8 @@ def _report(services: Services, query: InferenceQuery) -> ContextReport | None:
     given = read_input(services, card, query)
     if given is None:
         return None
-    prediction = services.inference.predict(query.run, [given.value]).predictions[0]
+    waiting = partial(tell_place, services, query)  # because this may be who asks for all cards of the page
+    prediction = services.inference.predict(query.run, [given.value], waiting=waiting).predictions[0]
     if prediction.label is None and prediction.value is None:
         return None
     row = int(query.row) if given.row else None

@@ -2,6 +2,7 @@
 
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from dashboard.inference.images import upright_size
 from dashboard.metrics.boxes import Ints, Scenes, boxes_of
 from dashboard.reports.inputs import Given, InferenceQuery, data_uri, evaluation_of, read_input, tables_of
 from dashboard.reports.measured_boxes import detected
+from dashboard.reports.place import tell_place
 from dashboard.services import Services
 from mlflow_runs.errors import DataMissing, ModelUnavailable
 from mlflow_runs.records import RunRow
@@ -147,7 +149,7 @@ def scene_report(services: Services, query: DetectionQuery) -> SceneReport | Non
     given = read_input(services, card, query.asked)
     if given is None or not isinstance(given.value, bytes):
         return None
-    answer, problem = _asked(services, query.run, given.value) if run.model_info else (None, "")
+    answer, problem = _asked(services, query.asked, given.value) if run.model_info else (None, "")
     truth = _corrected(given) or (_recorded(given, evaluation.roles.boxes) if evaluation else None)
     said = _recorded(given, evaluation.roles.predicted_boxes) if evaluation else None
     found = answer.predictions[0].boxes if answer else said
@@ -163,10 +165,10 @@ def recorded_card(run: RunRow) -> ModelCard:
     return ModelCard("", run.model, run.version, run.run_id, run.run_name, run.task, "image", (), boxes={})
 
 
-def _asked(services: Services, run_id: str, picture: bytes) -> tuple[Answer | None, str]:
+def _asked(services: Services, query: InferenceQuery, picture: bytes) -> tuple[Answer | None, str]:
     """The model's answer, or why there is none: the ground truth is worth seeing even then."""
     try:
-        answer = services.inference.predict(run_id, [picture])
+        answer = services.inference.predict(query.run, [picture], waiting=partial(tell_place, services, query))
     except (EngineBusy, EngineUnavailable, ModelUnavailable) as exc:
         return None, f"{exc} Until then the boxes are those recorded with the evaluation."
     if answer.predictions[0].boxes is None:

@@ -51,8 +51,21 @@ class InferenceForm:
 
 
 @dataclass(frozen=True)
+class Outside:
+    """A value such as the evaluation held none: beyond its least and largest (`low`, `high`), or a text not in it."""
+
+    name: str
+    value: str
+    low: float | None = None
+    high: float | None = None
+
+
+@dataclass(frozen=True)
 class InferenceAnswer:
-    """The model's answer; `truth` is the recorded label where the input is a row of the evaluation."""
+    """The model's answer; `truth` is the recorded label where the input is a row of the evaluation.
+
+    `outside` are the input's values for which no evaluated row vouches.
+    """
 
     answer: Answer
     source: str
@@ -62,6 +75,7 @@ class InferenceAnswer:
     unknown: Unknown = field(default_factory=Unknown)
     picture: Picture | None = None
     interval: Interval | None = None
+    outside: tuple[Outside, ...] = ()
 
 
 def inference_form(services: Services, query: InferenceQuery) -> InferenceForm:
@@ -92,7 +106,8 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     if not query.run or not query.asks:
         return None
     run = services.runs.run(query.run)
-    given = read_input(services, model_card(run), query)
+    card = model_card(run)
+    given = read_input(services, card, query)
     if given is None:
         return None
     unknown = unknown_of(run, query.unknown)
@@ -103,7 +118,33 @@ def inference_answer(services: Services, query: InferenceQuery) -> InferenceAnsw
     said = answer.predictions[0]
     picture, interval = answered_picture(services, said, given.value), interval_of(services, query.run, said)
     told = None if truth is None or isinstance(truth, list) else class_name(truth)  # boxes stand in the picture
-    return InferenceAnswer(answer, given.source, row, told, number, unknown, picture, interval)
+    outside = () if given.row else outside_of(services, card, given)
+    return InferenceAnswer(answer, given.source, row, told, number, unknown, picture, interval, outside)
+
+
+def outside_of(services: Services, card: ModelCard, given: Given) -> tuple[Outside, ...]:
+    """The values of a row that lie outside what the evaluation's data holds in the same columns."""
+    if card.kind != "table" or not isinstance(given.value, dict):
+        return ()
+    values, columns = given.value, _summaries(services, card)
+    fields = (_field(item, values.get(item.name), columns.get(item.name)) for item in card.inputs)
+    return tuple(found for item in fields if (found := _outside(item)) is not None)
+
+
+def _outside(item: FormField) -> Outside | None:
+    name, value = item.field.name, item.value
+    number = _as_number(value)
+    if item.low is not None and item.high is not None:
+        strange = number is not None and not item.low <= number <= item.high
+        return Outside(name, str(value), item.low, item.high) if strange else None
+    known = not item.choices or value in (None, "") or class_name(value) in item.choices
+    return None if known else Outside(name, str(value))
+
+
+def _as_number(value: Any) -> float | None:
+    with suppress(TypeError, ValueError):
+        return None if isinstance(value, bool) else float(value)
+    return None
 
 
 def class_name(value: Any) -> str:

@@ -11,7 +11,7 @@ from dashboard.inference.images import open_image
 from dashboard.metrics import neighbours
 from dashboard.metrics.neighbours import Near, Vectors
 from dashboard.metrics.rows import fetch_rows
-from dashboard.reports.inputs import Given, data_uri, tables_of
+from dashboard.reports.inputs import Given, data_uri, input_columns, tables_of
 from dashboard.reports.row_pages import subject_of
 from dashboard.reports.seen import can_look, seen_picture, seen_rows
 from dashboard.services import Services
@@ -19,6 +19,7 @@ from mlflow_runs.records import Evaluation
 
 _EACH = 5
 _COLUMNS = 3
+_LISTED = 6
 _THUMB = 96
 
 
@@ -64,12 +65,20 @@ def nearest_rows(
         return seen or _by_picture(services, card, evaluation, given.value, row)
     if roles.text and isinstance(known.get(roles.text), str):
         return _by_text(services, evaluation, str(known[roles.text]), roles.text, row)
-    columns = {name: known[name] for name in roles.features if name in known}
+    given_to = set(input_columns(card, evaluation).values()) or set(roles.features)
+    columns = {name: known[name] for name in roles.features if name in known and name in given_to}
     if not columns:
         return None
     found = neighbours.by_columns(tables_of(services), evaluation, columns, row, _EACH)
-    how = f"root mean square difference of {len(columns)} columns in standard deviations"
-    return KnownRows(_rows(services, evaluation, found, tuple(columns)[:_COLUMNS]), how, evaluation.n_rows)
+    return KnownRows(
+        _rows(services, evaluation, found, tuple(columns)[:_COLUMNS]), _compared(tuple(columns)), evaluation.n_rows
+    )
+
+
+def _compared(columns: tuple[str, ...]) -> str:
+    """By which of the model's inputs rows are near, in words."""
+    many = ", ".join(columns) if len(columns) <= _LISTED else f"{len(columns)} inputs of the model"
+    return f"{many}: the root mean square of their differences in standard deviations"
 
 
 def _by_text(services: Services, evaluation: Evaluation, text: str, column: str, row: int | None) -> KnownRows | None:

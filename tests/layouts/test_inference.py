@@ -10,9 +10,10 @@ from dashboard.inference.cards import InputField, ModelCard
 from dashboard.inference.client import Answer
 from dashboard.inference.outputs import Prediction
 from dashboard.reports.examples import ExampleLink
-from dashboard.reports.inference import FormField, InferenceAnswer, InferenceForm, InferenceQuery
+from dashboard.reports.inference import FormField, InferenceAnswer, InferenceForm, InferenceQuery, Outside
 from dashboard.reports.residual_interval import Interval
 from layouts import batch, inference, prediction
+from tests.dashboard.reports.conftest import row_of
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -66,7 +67,7 @@ def test_each_type_gets_its_control():
     town, odd = parts_of(tree, "Dropdown")
     assert (town.options, odd.options) == (["Oslo", "Rome"], ["Oslo", "Bonn"])
     assert parts_of(tree, "Textarea")[0].value == "[[1, 2]]"
-    assert "1.000 to 90.0" in text(tree)
+    assert "1 to 90" in text(tree)
     assert "optional" in text(tree)
 
 
@@ -78,9 +79,10 @@ def test_the_form_is_the_models(kind, shown):
 
 
 def test_a_run_without_a_model_says_how_to_log_one():
-    form = InferenceForm(None, None)
+    form = InferenceForm(row_of("r1"), None)
     assert inference.kind(form) == "none"
-    assert "log_model" in text(inference.render(form))
+    shown = text(inference.render(form))
+    assert "log_model" in shown and "run_id=" in shown and "r1" in shown
 
 
 def test_an_example_is_a_link_to_its_row_and_drops_other_inputs():
@@ -131,6 +133,24 @@ def test_a_cached_answer_says_so_with_its_age():
     tree = prediction.render(InferenceAnswer(answer(CAT, cached=True, age=200.0), "your text"))
     assert "from cache, 3 minutes ago" in text(tree)
     assert "of it in the model" not in text(tree)
+
+
+def test_an_answer_that_came_while_it_was_asked_for_is_not_called_kept():
+    shown = text(prediction.render(InferenceAnswer(answer(CAT, cached=True, age=0.005), "your text")))
+    assert "Answered in" in shown
+    assert "from cache" not in shown
+    kept = text(prediction.render(InferenceAnswer(answer(CAT, cached=True, age=0.5), "your text")))
+    assert "Looked up in" in kept
+    assert "Answered in" not in kept
+
+
+def test_values_beyond_the_evaluated_ones_are_told_beside_the_answer():
+    strange = (Outside("age", "-500", 18.0, 89.0), Outside("town", HOSTILE))
+    shown = text(prediction.render(InferenceAnswer(answer(CAT), "your values", outside=strange)))
+    assert "age is -500, evaluated rows have 18 to 89" in shown
+    assert f"town is {HOSTILE}, which no evaluated row has" in shown
+    many = tuple(Outside(f"x{i}", "9", 0.0, 1.0) for i in range(5))
+    assert "and 2 more values" in text(prediction.render(InferenceAnswer(answer(CAT), "your values", outside=many)))
 
 
 def test_before_anything_is_asked_the_page_says_what_to_do():

@@ -4,9 +4,13 @@ import numpy as np
 import pandas as pd
 import pytest
 
+from dashboard.inference.cards import InputField, ModelCard
 from dashboard.inference.outputs import Prediction
-from dashboard.reports.context import _place, calibration, membership
+from dashboard.reports.context import ContextReport, _place, calibration, membership
+from dashboard.reports.inputs import Given, InferenceQuery
+from dashboard.reports.known_rows import nearest_rows
 from dashboard.reports.performance import PerformanceQuery, performance_report
+from layouts.context import render
 
 CHANCE = np.random.default_rng(8)
 N = 400
@@ -105,3 +109,24 @@ def test_a_run_without_scores_says_why_there_is_no_calibration(house):
     found, reason = calibration(house, "r2", Prediction("p", {"p": 0.9}))
     assert found is None
     assert "no scores" in reason
+
+
+def test_rows_are_near_by_what_the_model_is_given(described):
+    house, evaluation, rows = described
+    fields = (InputField("age", "double", True),)
+    card = ModelCard("m", "pets", "1", "r1", "run", "classification", "table", fields)
+    row = {name: rows[name][5] for name in ("age", "town")}
+    of_row = nearest_rows(house, card, evaluation, Given(dict(row), "row 5", row), row, 5)
+    of_values = nearest_rows(house, card, evaluation, Given({"age": row["age"]}, "your values"), {"age": row["age"]}, 5)
+    assert of_row == of_values
+    assert of_row.how.startswith("age: ")
+    distances = (rows.age - row["age"]).abs().drop(5).sort_values(kind="stable")
+    assert rows.age[of_row.rows[0].row] == rows.age[distances.index[0]]
+
+
+@pytest.mark.parametrize(("others", "said"), [(1, "The one other slice does not"), (3, "The 3 other slices do not")])
+def test_slices_without_the_input_are_told_in_plain_words(described, others, said):
+    house, _, _ = described
+    place = _place(house, "r1", "", Prediction("p", {"p": 0.9}))
+    report = ContextReport("p", (place,), 0, others, (), None, "", None)
+    assert said in str(render(report, InferenceQuery(run="r1")))

@@ -101,7 +101,7 @@ def test_while_the_engine_is_away_the_recorded_boxes_are_shown_with_the_reason(d
     detection.add("r2", evaluation, model_info=ModelInfo("m-1", "m", ("pytorch",), {"inputs": [spec]}))
 
     class Away:
-        def predict(self, *_):
+        def predict(self, *_, **_more):
             raise EngineUnavailable("The inference process does not answer.")
 
     services = type("Services", (), {**vars(detection), "inference": Away(), "flags": detection.flags})()

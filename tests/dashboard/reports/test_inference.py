@@ -17,8 +17,8 @@ from dashboard.metrics.examples import find_examples
 from dashboard.predictions import Predictions
 from dashboard.reports.batches import batch_finished, batch_found
 from dashboard.reports.examples import inference_examples
-from dashboard.reports.inference import InferenceQuery, class_name, inference_answer, inference_form
-from dashboard.reports.inputs import read_input, tables_of
+from dashboard.reports.inference import InferenceQuery, class_name, inference_answer, inference_form, outside_of
+from dashboard.reports.inputs import Given, read_input, tables_of
 from dashboard.services import Services
 from dashboard.settings import Settings
 from dashboard.uploads import store_bytes
@@ -117,6 +117,22 @@ def test_without_an_input_the_form_shows_the_models_example(services):
 def test_values_of_the_query_fill_the_form(services):
     form = inference_form(services, InferenceQuery(run="table", values='{"size": 99, "town": "Bonn"}'))
     assert [item.value for item in form.fields] == [99, "Bonn"]
+
+
+@pytest.mark.parametrize(
+    ("value", "outside"),
+    [
+        ({"size": -500, "town": "Rome"}, [("size", "-500", 1.5, 30.25)]),
+        ({"size": "31", "town": "Bonn"}, [("size", "31", 1.5, 30.25), ("town", "Bonn", None, None)]),
+        ({"size": 1.5, "town": "Oslo"}, []),
+        ({"size": None}, []),
+        ({"size": "no number", "town": ""}, []),
+    ],
+)
+def test_values_that_the_evaluation_never_held_are_told(services, value, outside):
+    card = model_card(services.runs.run("table"))
+    found = outside_of(services, card, Given(value, "your values"))
+    assert [(item.name, item.value, item.low, item.high) for item in found] == outside
 
 
 def test_a_run_without_model_has_no_form_and_no_examples(services):
