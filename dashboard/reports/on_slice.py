@@ -27,7 +27,7 @@ from dashboard.services import Services
 from mlflow_runs.errors import DashboardError, DataMissing
 from mlflow_runs.records import Evaluation, RunRow
 
-CODE_VERSION = 1
+CODE_VERSION = 2
 LIMITS = (100, 500, 2000, 10_000)
 MOST_VERSIONS = 6
 Progress = Callable[[int, int, str], None]
@@ -145,7 +145,8 @@ def _run(services: Services, query: OnSliceQuery, evaluation: Evaluation, progre
         done = partial(_tell, progress, at * len(cells), len(runs) * len(cells), model_name(run))
         answers.append(through(services, run, evaluation, cells, done))
     scores = scores_of(services, evaluation, runs, numbers, cells, answers)
-    disputed, shown = disputes(evaluation, numbers, cells, answers)
+    inputs = tuple(input_columns(model_card(runs[0]), evaluation).values())
+    disputed, shown = disputes(evaluation, numbers, cells, answers, inputs)
     headline = "rmse" if evaluation.task == "regression" else "macro_f1"
     seed = SEED if available > len(numbers) else None
     return OnSliceReport(headline, len(numbers), available, seed, scores, disputed, shown)

@@ -27,6 +27,7 @@ SEED = 20_17
 Row = dict[str, Any]
 _CHUNK = 64
 _SHOWN = 25
+_NAMED = 4
 
 
 @dataclass(frozen=True)
@@ -146,13 +147,19 @@ def scores_of(
 
 
 def disputes(
-    evaluation: Evaluation, numbers: Sequence[int], cells: Sequence[Row], answers: Sequence[Answers]
-) -> tuple[int, tuple[Dispute, ...]]:
-    """How many rows the models disagree on, and the first of them; numbers differ beyond the fourth digit."""
+    evaluation: Evaluation, numbers: Sequence[int], cells: Sequence[Row], answers: Sequence[Answers],
+    inputs: Sequence[str] = (),
+) -> tuple[int, tuple[Dispute, ...]]:  # fmt: skip
+    """How many rows the models disagree on, and the first of them; numbers differ beyond the fourth digit.
+
+    A row without text is told by its first `inputs`, the columns that models are given (default: the features).
+    """
     said = [[_text(value) if value is not None else "no answer" for value in answer.values] for answer in answers]
     places = [at for at, texts in enumerate(zip(*said, strict=True)) if len(set(texts)) > 1]
-    shown = tuple(_dispute(evaluation, numbers[at], cells[at], [texts[at] for texts in said]) for at in places[:_SHOWN])
-    return len(places), shown
+    shown = places[:_SHOWN]
+    told = inputs or evaluation.roles.features
+    found = (_dispute(evaluation, numbers[at], cells[at], [texts[at] for texts in said], told) for at in shown)
+    return len(places), tuple(found)
 
 
 def _against(tables: Tables, candidate: Evaluation, baseline: Evaluation, regression: bool, min_rows: int) -> Verdict:
@@ -161,14 +168,17 @@ def _against(tables: Tables, candidate: Evaluation, baseline: Evaluation, regres
     return comparison.paired_macro_f1(comparison.joint_counts(tables, candidate, baseline), min_rows=min_rows)
 
 
-def _dispute(evaluation: Evaluation, number: int, row: Row, said: Sequence[str]) -> Dispute:
+def _dispute(evaluation: Evaluation, number: int, row: Row, said: Sequence[str], inputs: Sequence[str]) -> Dispute:
     roles = evaluation.roles
     image = str(row.get(roles.image or "") or "")
-    shown = [roles.text] if roles.text else [name for name in (roles.id, *roles.features) if name][:3]
-    title = ", ".join(_text(row.get(name)) for name in shown)[:160]
-    return Dispute(
-        number, title, image if image.startswith("data:image/") else "", _text(row[roles.label or ""]), tuple(said)
-    )
+    title = _text(row.get(roles.text)) if roles.text else _named(row, inputs)
+    label, title = _text(row[roles.label or ""]), title[:160]
+    return Dispute(number, title, image if image.startswith("data:image/") else "", label, tuple(said))
+
+
+def _named(row: Row, columns: Sequence[str]) -> str:
+    """The first values of a row with their names."""
+    return ", ".join(f"{name} {_text(row.get(name))}" for name in columns[:_NAMED])
 
 
 def _text(value: Any) -> str:

@@ -19,7 +19,9 @@ def run_both(house, labels, answers, task):
     cells = cells_of(tables_of(house), evaluation, range(N))
     given = [Answers(list(values)) for values in answers]
     runs = [row_of("one"), row_of("two")]
-    return scores_of(house, evaluation, runs, range(N), cells, given), disputes(evaluation, range(N), cells, given)
+    return scores_of(house, evaluation, runs, range(N), cells, given), disputes(
+        evaluation, range(N), cells, given, ("x",)
+    )
 
 
 def test_rows_are_drawn_once_for_all_and_unlabelled_ones_left_out(house):
@@ -48,6 +50,7 @@ def test_classes_are_measured_paired_and_compared(house):
     assert disputed == (good != bad).sum()
     at = int(np.flatnonzero(good != bad)[0])
     assert (shown[0].row, shown[0].label, shown[0].said) == (at, labels[at], (good[at], bad[at]))
+    assert shown[0].title == f"x {at}"
 
 
 def test_numbers_are_measured_paired_and_missing_answers_told(house):
