@@ -62,7 +62,11 @@ class State:
         """Keep a slice; BadInput for an empty or long text, or for a name that the model already uses."""
         name = saved.name.strip()
         if not name or len(name) > LONGEST_NAME:
-            raise BadInput(f"The name {name[:40]!r} has {len(name)} characters; accepted are 1 to {LONGEST_NAME}.")
+            raise BadInput(
+                f"The name {name[:40]!r} has {len(name)} characters; at most {LONGEST_NAME} are accepted."
+                if name
+                else "A slice needs a name; write one first."
+            )
         if len(saved.description) > LONGEST_TEXT or len(saved.filter) > LONGEST_TEXT:
             raise BadInput(f"Filter and description of a slice may have at most {LONGEST_TEXT:,} characters each.")
         try:

@@ -78,8 +78,8 @@ def test_a_slice_is_kept_per_model_until_it_is_deleted(url: str) -> None:
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
-        ({"name": "  "}, "1 to 200"),
-        ({"name": "x" * 201}, "1 to 200"),
+        ({"name": "  "}, "needs a name"),
+        ({"name": "x" * 201}, "at most 200"),
         ({"description": "x" * 2001}, "at most 2,000"),
         ({"filter": "x" * 2001}, "at most 2,000"),
     ],
