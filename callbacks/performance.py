@@ -11,6 +11,7 @@ from dashboard.reports.contrast import ContrastQuery, contrast_report
 from dashboard.reports.curves import CurvesQuery, curves_or_reason
 from dashboard.reports.performance import PerformanceQuery, error_rows, performance_report
 from dashboard.reports.query import from_params
+from dashboard.reports.version_verdict import against_before
 from dashboard.services import Services
 from layouts import contrast, curves, performance, shell
 from layouts import run_picker as picker_layout
@@ -50,6 +51,11 @@ def register(app: dash.Dash, services: Services) -> None:
         report = performance_report(services, query)
         matrix = matrix_report(services, from_params(MatrixQuery, params or {})) if report.confusion else None
         return freeze(performance.render(report, query, matrix))
+
+    @app.callback(Output(Ids.AGAINST, "children"), Input(picker_layout.view_of(Ids.RUN), "data"))
+    def show_verdict(view: Params) -> Any:
+        run = str((view or {}).get("run") or "")
+        return freeze(performance.render_against(against_before(services, run))) if run else None
 
     @app.callback(Output(Ids.ROWS, "children"), Input(Ids.ROWS_VIEW, "data"), State(Ids.QUERY, "data"))
     def show_rows(_view: Params, params: Params) -> Any:

@@ -15,6 +15,7 @@ from dashboard.reports.performance import (
     SliceRow,
 )
 from dashboard.reports.row_pages import RowPage
+from dashboard.reports.version_verdict import Against
 from layouts import (
     confusion,
     detection_errors,
@@ -45,6 +46,7 @@ class Ids(StrEnum):
     RUN = "performance-run"
     FILTER = "performance-filter"
     BODY = "performance-body"
+    AGAINST = "performance-against"
     ROWS = "performance-rows"
     HEATMAP = "performance-heatmap"
     CURVES = "performance-curves"
@@ -68,7 +70,8 @@ def build(**query: str) -> html.Div:
     slots = [page.slot(Ids.BODY, 120, 320, 260, first=True), page.slot(Ids.ROWS, first=True)]
     slots += [page.slot(Ids.CONTRAST), page.slot(Ids.CURVES)]
     boxes = detection_errors.build()
-    body = (filters, slots[0], boxes, finder, *slots[1:], *views)
+    against = html.Div(id=Ids.AGAINST, **{"aria-live": "polite"})
+    body = (filters, against, slots[0], boxes, finder, *slots[1:], *views)
     return page.build(Ids.QUERY, query, "Performance", QUESTION, tools, *body)
 
 
@@ -84,6 +87,17 @@ def render(report: PerformanceReport, query: PerformanceQuery, matrix: MatrixRep
         html.Div(_sections(report, query, matrix), className="grid"),
     ]
     return html.Div(blocks, **base(query))
+
+
+def render_against(found: Against | None) -> html.P | None:
+    """The Overview's verdict on this run, beside a link to the version it was compared with."""
+    if found is None:
+        return None
+    before, metric = found.previous, formats.title(found.metric)
+    name = f"v{before.version}" if before.version else before.run_name
+    link = page_link(PATH, name, run=before.run_id)
+    told = [parts.verdict_pill(found.verdict), f" {metric} {parts.verdict_text(found.verdict)}"]
+    return html.P(["Against ", link, ", all rows: ", *told], className="against")
 
 
 def _sections(report: PerformanceReport, query: PerformanceQuery, matrix: MatrixReport | None) -> list[Any]:
