@@ -3,6 +3,8 @@
 import math
 import time
 
+_NOTHING = 5e-7  # smaller differences are rounding, no figures
+
 
 def number(value: float | None, digits: int = 3) -> str:
     """Three decimals below 10, fewer above; a dash for what is missing."""
@@ -24,8 +26,18 @@ def plain(value: float | None) -> str:
 
 
 def signed(value: float, digits: int = 3) -> str:
-    """A difference with its sign; a true minus sign."""
-    return ("+" if value >= 0 else "−") + number(abs(value), digits)
+    """A difference with its sign, a true minus sign; further digits where the sign would else stand before a zero."""
+    size = abs(value)
+    if not math.isfinite(value) or size < _NOTHING:
+        return number(size, digits)
+    if size < 0.5 * 10**-digits:
+        digits = math.ceil(-math.log10(size))
+    return ("+" if value > 0 else "−") + number(size, digits)
+
+
+def difference(value: float, low: float, high: float) -> str:
+    """A difference with its interval."""
+    return f"{signed(value)} ({signed(low)} to {signed(high)})"
 
 
 def span(low: float, high: float) -> str:

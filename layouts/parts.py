@@ -10,6 +10,7 @@ from dashboard.metrics.estimate import Estimate, Verdict
 from layouts import formats
 from mlflow_runs.records import Problem
 
+_NARROW = 0.02  # half the width of an interval of shares within which two figures may be called the same
 _SIGNS = {"better": "▲", "worse": "▼", "same": "=", "too few rows": "?"}
 
 
@@ -73,19 +74,21 @@ def pill(text: str, kind: str = "") -> html.Span:
 
 
 def verdict_pill(verdict: Verdict) -> html.Span:
-    """The verdict as a sign and a word; the interval stands in the tooltip."""
+    """The verdict as a sign and a word. Where an interval around 0 is wide, "same" would say more than is known."""
     kind = "few" if verdict.word == "too few rows" else verdict.word
-    word = "too few rows to tell" if verdict.word == "too few rows" else verdict.word
+    word = {"too few rows": "too few rows to tell"}.get(verdict.word, verdict.word)
+    if verdict.word == "same" and verdict.detectable > _NARROW:
+        word = "no clear difference"
     return html.Span([html.Span(_SIGNS[verdict.word], **{"aria-hidden": "true"}), word], className=f"pill {kind}")
 
 
 def verdict_text(verdict: Verdict, versions: bool = True) -> str:
-    """Difference with interval and rows; between versions also how the rows were matched."""
-    if verdict.word == "too few rows" and not math.isfinite(verdict.difference):
+    """Difference with interval and rows; between versions also how the rows were matched. Too few rows have none."""
+    if verdict.word == "too few rows":
         return f"n = {formats.count(verdict.n)}"
     how = (" paired" if verdict.paired else " not paired") if versions else ""
-    interval = f"{formats.signed(verdict.low)} to {formats.signed(verdict.high)}"
-    return f"{formats.signed(verdict.difference)} ({interval}), n = {formats.count(verdict.n)}{how}"
+    difference = formats.difference(verdict.difference, verdict.low, verdict.high)
+    return f"{difference}, n = {formats.count(verdict.n)}{how}"
 
 
 def stat(name: str, estimate: Estimate) -> html.Div:

@@ -134,7 +134,7 @@ def _plain(item: WeakSlice) -> Any:
 
 def _difference(item: WeakSlice) -> str:
     verdict = item.verdict
-    return f"{formats.signed(verdict.difference)} ({formats.signed(verdict.low)} to {formats.signed(verdict.high)})"
+    return formats.difference(verdict.difference, verdict.low, verdict.high)
 
 
 def p_value(p: float) -> str:

@@ -28,6 +28,8 @@ def test_number(value, text):
 def test_signed_uses_a_true_minus_sign():
     assert formats.signed(-0.0123) == "−0.012"
     assert formats.signed(0.5) == "+0.500"
+    assert formats.signed(0.0) == formats.signed(-1e-9) == "0.000"
+    assert formats.difference(-0.014, -0.028, -0.00004) == "−0.014 (−0.028 to −0.00004)"
 
 
 @pytest.mark.parametrize(
