@@ -114,6 +114,7 @@
   /* the Answer card tells the same number of objects, under the same limits */
   function tell(host) {
     const n = host.dataset.shown;
+    if (n === undefined) return; /* not drawn yet */
     const told = { "scene-answer": n === "1" ? "1 object" : n + " objects" };
     ["confidence", "overlap"].forEach((name) => { told["scene-" + name] = thresholds[name].toFixed(2); });
     Object.entries(told).forEach(([css, text]) => document.querySelectorAll("." + css).forEach((place) => {
