@@ -8,9 +8,11 @@ from dash import Input, Output
 from callbacks import column_roles, filter_box, run_picker
 from dashboard.reports.data import DataQuery, data_report, row_page
 from dashboard.reports.query import from_params
+from dashboard.reports.wrong_selection import wrong_selection
 from dashboard.services import Services
 from layouts import data, shell
 from layouts import run_picker as picker_layout
+from layouts import wrong_selection as wrong_layout
 from layouts.column_roles import Ids as Roles
 from layouts.data import Ids
 from layouts.frozen import freeze
@@ -27,12 +29,14 @@ def register(app: dash.Dash, services: Services) -> None:
         query = from_params(DataQuery, params or {})
         if not query.run:
             return picker_layout.waiting(services.runs.state())
+        if wrong := wrong_selection(services, query.run, query.filter, query.slice):
+            return freeze(wrong_layout.render(wrong, data.PATH, query))
         return freeze(data.render(data_report(services, query), query))
 
     @app.callback(Output(Ids.ROWS, "children"), Input(Ids.QUERY, "data"), Input(Roles.CHANGED, "data"))
     def show_rows(params: dict[str, Any] | None, _changed: Any) -> Any:
         query = from_params(DataQuery, params or {})
-        if not query.run:
+        if not query.run or wrong_selection(services, query.run, query.filter, query.slice):
             return None
         image_column = services.predictions.evaluation(query.run).roles.image
         return freeze(data.render_rows(row_page(services, query), query, image_column))

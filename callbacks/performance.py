@@ -12,9 +12,11 @@ from dashboard.reports.curves import CurvesQuery, curves_or_reason
 from dashboard.reports.performance import PerformanceQuery, error_rows, performance_report
 from dashboard.reports.query import from_params
 from dashboard.reports.version_verdict import against_before
+from dashboard.reports.wrong_selection import WrongSelection, wrong_selection
 from dashboard.services import Services
 from layouts import contrast, curves, performance, shell
 from layouts import run_picker as picker_layout
+from layouts import wrong_selection as wrong_layout
 from layouts.frozen import freeze
 from layouts.performance import Ids
 
@@ -48,6 +50,8 @@ def register(app: dash.Dash, services: Services) -> None:
         query = from_params(PerformanceQuery, params or {})
         if not query.run:
             return picker_layout.waiting(services.runs.state())
+        if wrong := _wrong(services, query):
+            return freeze(wrong_layout.render(wrong, performance.PATH, query))
         report = performance_report(services, query)
         matrix = matrix_report(services, from_params(MatrixQuery, params or {})) if report.confusion else None
         return freeze(performance.render(report, query, matrix))
@@ -60,14 +64,14 @@ def register(app: dash.Dash, services: Services) -> None:
     @app.callback(Output(Ids.ROWS, "children"), Input(Ids.ROWS_VIEW, "data"), State(Ids.QUERY, "data"))
     def show_rows(_view: Params, params: Params) -> Any:
         query = from_params(PerformanceQuery, params or {})
-        if not query.run or not (query.label or query.predicted or query.open):
+        if not query.run or not (query.label or query.predicted or query.open) or _wrong(services, query):
             return None
         return freeze(performance.render_rows(error_rows(services, query), query))
 
     @app.callback(Output(Ids.CONTRAST, "children"), Input(Ids.CONTRAST_VIEW, "data"), State(Ids.QUERY, "data"))
     def show_contrast(_view: Params, params: Params) -> Any:
         query = from_params(PerformanceQuery, params or {})
-        if not query.run:
+        if not query.run or _wrong(services, query):
             return None
         report = contrast_report(services, from_params(ContrastQuery, params or {}))
         return freeze(contrast.render(report, performance.PATH, query))
@@ -75,7 +79,12 @@ def register(app: dash.Dash, services: Services) -> None:
     @app.callback(Output(Ids.CURVES, "children"), Input(Ids.CURVES_VIEW, "data"), State(Ids.QUERY, "data"))
     def show_curves(_view: Params, params: Params) -> Any:
         query = from_params(PerformanceQuery, params or {})
-        if not query.run:
+        if not query.run or _wrong(services, query):
             return None
         report = curves_or_reason(services, from_params(CurvesQuery, params or {}))
         return freeze(curves.render(report, performance.PATH, query))
+
+
+def _wrong(services: Services, query: PerformanceQuery) -> WrongSelection | None:
+    """What of the page's filter and slice cannot be used: told once, by the body."""
+    return wrong_selection(services, query.run, query.filter, query.slice)

@@ -81,7 +81,7 @@ def _places(report: ContextReport, query: InferenceQuery) -> html.Section:
 
 
 def _slice(place: Place, query: InferenceQuery) -> html.A:
-    name = place.slice or "all rows"
+    name = formats.slice_name(place.slice) or "all rows"
     return page_link(Path.PERFORMANCE, name, run=query.run, slice=place.slice)
 
 

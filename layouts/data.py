@@ -58,7 +58,7 @@ def _chips(report: DataReport, query: DataQuery) -> html.Div | None:
 
 def _slice_chip(item: SliceCount, query: DataQuery) -> html.A:
     count = html.Span(formats.count(item.n), className="muted figure-number")
-    return _chip([item.name.replace("_", " "), count], item.name, item.description or None, query)
+    return _chip([formats.slice_name(item.name), count], item.name, item.description or None, query)
 
 
 def _chip(text: Any, name: str, description: str | None, query: DataQuery) -> html.A:
@@ -169,7 +169,12 @@ def _spread(column: ColumnSummary) -> str:
         return f"{_text(column.minimum)} to {_text(column.maximum)}"
     if column.kind == "text" and column.mean is not None:
         return f"{formats.number(column.mean)} characters on average"
-    return formats.short(", ".join(f"{value} ({formats.count(n)})" for value, n in column.top[:3]), 70)
+    return formats.short(", ".join(f"{_value(column, value)} ({formats.count(n)})" for value, n in column.top[:3]), 70)
+
+
+def _value(column: ColumnSummary, value: str) -> str:
+    """A value as the rows show it."""
+    return {"true": "yes", "false": "no"}.get(value.lower(), value) if column.kind == "boolean" else value
 
 
 def _text(value: float | str | None) -> str:

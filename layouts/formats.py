@@ -98,6 +98,11 @@ def title(metric: str) -> str:
     return known.get(metric, metric.replace("_", " ").replace("f1", "F1").capitalize().replace("f1", "F1"))
 
 
+def slice_name(name: str) -> str:
+    """A slice's name as people write it."""
+    return name.replace("_", " ")
+
+
 def short(text: str, length: int = 60) -> str:
     """The text cut to a length, with an ellipsis."""
     return text if len(text) <= length else text[: length - 1] + "…"

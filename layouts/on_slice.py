@@ -80,7 +80,7 @@ def _filter() -> dcc.Input:
 def options(choice: OnSliceChoice, query: OnSliceQuery) -> tuple[Any, ...]:
     """Options and values of versions and slice, the filter, the limit; unasked: this run and the one before it."""
     versions = [{"label": run_picker.run_label(row), "value": row.run_id} for row in choice.versions]
-    slices = [{"label": formats.short(name, 60), "value": name} for name in choice.slices]
+    slices = [{"label": formats.short(formats.slice_name(name), 60), "value": name} for name in choice.slices]
     return versions, list(query.asked or _usual(choice, query)), slices, query.on or None, query.where, query.limit
 
 
@@ -103,7 +103,8 @@ def render(report: OnSliceReport | None, query: OnSliceQuery) -> Any:
 
 
 def _rows(report: OnSliceReport, query: OnSliceQuery) -> str:
-    where = " and ".join([f"slice {query.on}"] * bool(query.on) + [query.where] * bool(query.where)) or "all rows"
+    named = f"slice {formats.slice_name(query.on)}" if query.on else ""
+    where = " and ".join(text for text in (named, query.where) if text) or "all rows"
     if report.seed is None:
         return f"All {formats.plural(report.n, 'labelled row')} of {where}."
     return (

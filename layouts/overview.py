@@ -1,17 +1,21 @@
 """The Overview page: every model, what needs attention first."""
 
+from collections.abc import Sequence
 from enum import StrEnum
 from math import isfinite
 from typing import Any
 
 from dash import dcc, html
 
+from dashboard.reports.measured import LOWER_IS_BETTER
 from dashboard.reports.overview import ModelCard, OverviewReport
 from layouts import formats, page, parts, sparkline
 from layouts.links import Path, page_link
 from mlflow_runs.records import RunRow
 
 PATH = Path.OVERVIEW
+_NAMED = 5
+_STATES = {"FAILED": ("run failed", "worse"), "KILLED": ("run killed", "worse"), "RUNNING": ("still running", "few")}
 QUESTION = "Are the models fine, and is the newest version better than the one before?"
 
 
@@ -42,7 +46,28 @@ def render(report: OverviewReport) -> Any:
         return _nothing(report)
     pending = f"Reading {formats.plural(report.pending, 'more evaluation')} …" if report.pending else None
     cards = [_card(model) for model in report.models]
-    return html.Div([html.P(pending, className="card-note mb-2", role="status") if pending else None, *cards])
+    told = html.P(pending, className="card-note mb-2", role="status") if pending else None
+    return html.Div([_summary(report.models, bool(report.pending)), told, *cards])
+
+
+def _summary(models: Sequence[ModelCard], pending: bool) -> html.P:
+    """The page in one line: which models got worse, which cannot be read or have no figures."""
+    worse = [model for model in models if model.verdict and model.verdict.word == "worse"]
+    broken = [model for model in models if model.problem]
+    bare = [model for model in models if model.headline is None and not (model.problem or pending)]
+    share = f"{len(worse) or 'None'} of {formats.plural(len(models), 'model')}"
+    line: list[Any] = [html.B(f"{share} got worse against the version before"), *_names(worse)]
+    line.append(", of those read so far." if pending else ".")
+    line += [f" {len(broken)} cannot be read in full", *_names(broken), "."] if broken else []
+    line += [f" {len(bare)} without an evaluation", *_names(bare), "."] if bare else []
+    return html.P(line, className="summary mb-3")
+
+
+def _names(models: Sequence[ModelCard]) -> list[Any]:
+    """Links to the first models, after a colon."""
+    links = [page_link(_where(model), model.model, run=model.run.run_id) for model in models[:_NAMED]]
+    rest = [f" and {len(models) - _NAMED} more"] if len(models) > _NAMED else []
+    return [piece for at, link in enumerate(links) for piece in (", " if at else ": ", link)] + rest
 
 
 def _nothing(report: OverviewReport) -> html.Div:
@@ -76,13 +101,18 @@ def _unmeasured(model: ModelCard) -> html.Div:
 
 
 def _name(model: ModelCard) -> html.Div:
-    there = Path.PERFORMANCE if model.task or model.headline or model.run.model_info is None else Path.INFERENCE
-    link = page_link(there, model.model, "model-name", run=model.run.run_id)
+    link = page_link(_where(model), model.model, "model-name", run=model.run.run_id)
     tags = [parts.pill(_version(model.run), "accent"), *(parts.pill(f"@{alias}") for alias in model.run.aliases)]
+    state = _STATES.get(model.run.status)
+    tags += [parts.pill(*state)] if state else []
     kind = f"{model.task or 'no evaluation'} · {formats.plural(model.n_versions, 'version')}"
     trouble = html.Div(model.problem, className="small", style={"color": "var(--worse)"}) if model.problem else None
     when = html.Div(f"{kind} · newest {formats.since(model.run.start_time)}", className="card-note")
     return html.Div([html.H2(link), html.Div(tags, className="toolbar my-1"), when, trouble])
+
+
+def _where(model: ModelCard) -> Path:
+    return Path.PERFORMANCE if model.task or model.headline or model.run.model_info is None else Path.INFERENCE
 
 
 def _version(run: RunRow) -> str:
@@ -95,11 +125,13 @@ def _headline(model: ModelCard) -> html.Div:
     estimate = model.headline
     interval = formats.span(estimate.low, estimate.high)
     rows = f"n = {formats.count(estimate.n)}" if estimate.n else ""  # ready-made figures may not say
+    left = f"{formats.plural(model.n_left_out, 'row')} without label or prediction left out" if model.n_left_out else ""
     return html.Div(
         [
             html.Span(formats.title(model.metric), className="stat-name"),
             html.Div(formats.number(estimate.value), className="headline"),
             html.Span(" · ".join(text for text in (interval, rows) if text), className="stat-range"),
+            html.Div(left, className="card-note") if left else None,
         ]
     )
 
@@ -114,6 +146,7 @@ def _change(model: ModelCard) -> html.Div:
             html.Span(["Against ", before], className="stat-name"),
             html.Div(page_link(Path.PERFORMANCE, pill, run=model.run.run_id), className="my-1"),
             html.Div(parts.verdict_text(model.verdict), className="stat-range"),
+            html.Div("lower is better", className="card-note") if model.metric in LOWER_IS_BETTER else None,
         ]
     )
 
@@ -148,12 +181,12 @@ def _history(model: ModelCard) -> html.Div:
 
 def _worst(model: ModelCard) -> html.Div:
     if model.worst_slice is None:
-        return html.Div(
-            [html.Span("Weakest slice", className="stat-name"), html.Div("no slices declared", className="muted")]
-        )
+        ready = model.headline is not None and page_link(Path.PERFORMANCE, "find some", run=model.run.run_id)
+        none = html.Div(["none declared", *([", ", ready] if ready else [])], className="muted")
+        return html.Div([html.Span("Weakest slice", className="stat-name"), none])
     worst = model.worst_slice
     estimate = worst.metrics.get(model.metric) or next(iter(worst.metrics.values()))
-    link = page_link(Path.PERFORMANCE, worst.name.replace("_", " "), run=model.run.run_id, slice=worst.name)
+    link = page_link(Path.PERFORMANCE, formats.slice_name(worst.name), run=model.run.run_id, slice=worst.name)
     return html.Div(
         [
             html.Span(f"Weakest slice by {formats.title(model.metric)}", className="stat-name"),

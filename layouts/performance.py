@@ -7,6 +7,7 @@ from typing import Any
 from dash import html
 
 from dashboard.reports.confusion import MatrixReport
+from dashboard.reports.measured import LOWER_IS_BETTER
 from dashboard.reports.performance import (
     ClassRow,
     LoggedMetric,
@@ -96,7 +97,8 @@ def render_against(found: Against | None) -> html.P | None:
     before, metric = found.previous, formats.title(found.metric)
     name = f"v{before.version}" if before.version else before.run_name
     link = page_link(PATH, name, run=before.run_id)
-    told = [parts.verdict_pill(found.verdict), f" {metric} {parts.verdict_text(found.verdict)}"]
+    lower = "; lower is better" if found.metric in LOWER_IS_BETTER else ""
+    told = [parts.verdict_pill(found.verdict), f" {metric} {parts.verdict_text(found.verdict)}{lower}"]
     return html.P(["Against ", link, ", all rows: ", *told], className="against")
 
 
@@ -149,7 +151,7 @@ def _slice_chips(report: PerformanceReport, query: PerformanceQuery) -> html.Div
     if report.source == "figures" or not (report.slices or query.slice):
         return None
     names = list(dict.fromkeys([*(s.name for s in report.slices), *([query.slice] if query.slice else [])]))
-    chips = [_chip("All rows", "", query), *(_chip(name.replace("_", " "), name, query) for name in names)]
+    chips = [_chip("All rows", "", query), *(_chip(formats.slice_name(name), name, query) for name in names)]
     return html.Div([html.Span("Slice", className="field-label"), *chips], className="toolbar mb-3 chrome")
 
 
@@ -224,13 +226,14 @@ def _slices(report: PerformanceReport, query: PerformanceQuery) -> html.Section:
     metrics = list(report.slices[0].metrics)
     heads = ["Slice", "n", *(formats.title(metric) for metric in metrics), "Against the other rows"]
     cells = [_slice_cells(row, metrics, query, report.source) for row in report.slices]
-    note = f"The verdict compares {formats.title(report.headline)} of the slice with that of the rows outside it."
+    lower = "; lower is better" if report.headline in LOWER_IS_BETTER else ""
+    note = f"The verdict compares {formats.title(report.headline)} of the slice with the rows outside it{lower}."
     table = parts.table(heads, cells, [1], "Per slice")
     return parts.card("Per slice", table, note, tools=download("slices", query))
 
 
 def _slice_cells(row: SliceRow, metrics: list[str], query: PerformanceQuery, source: str) -> list[Any]:
-    name = row.name.replace("_", " ")
+    name = formats.slice_name(row.name)
     opened = view_link(PATH, query, name, slice=row.name, label="", predicted="", offset=0)
     description = html.Div(row.description, className="card-note") if row.description else None
     verdict: Any = html.Span("no verdict: found by being wrong" if row.kind == "found" else "–", className="muted")
@@ -264,7 +267,7 @@ def render_rows(found: RowPage, query: PerformanceQuery) -> html.Section:
         f"labelled {query.label}" if query.label else "",
         f"predicted {query.predicted}" if query.predicted else "",
         f"without {query.label or query.predicted} on the other side" if one_sided else "",
-        f"in slice {query.slice.replace('_', ' ')}" if query.slice else "",
+        f"in slice {formats.slice_name(query.slice)}" if query.slice else "",
         f"where {query.filter}" if query.filter and query.open else "",
     ]
     close = view_link(PATH, query, "Close", "btn-quiet", label="", predicted="", open="", offset=0)

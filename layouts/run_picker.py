@@ -68,8 +68,10 @@ def run_label(row: RunRow) -> str:
     name = f"v{row.version}" if row.version else f"#{row.ordinal}"
     metric = next((key for key in ("macro_f1", "f1", "rmse", "accuracy") if key in row.metrics), "")
     figure = f"{formats.title(metric)} {formats.number(row.metrics[metric])}" if metric else ""
-    state = "unreadable" if row.state == "broken" else ""
-    pieces = [name, *(f"@{alias}" for alias in row.aliases), row.run_name, figure, formats.since(row.start_time), state]
+    states = ["unreadable"] if row.state == "broken" else []
+    states += [f"run {row.status.lower()}"] if row.status in ("FAILED", "KILLED") else []
+    aliases = [f"@{alias}" for alias in row.aliases]
+    pieces = [name, *aliases, row.run_name, figure, formats.since(row.start_time), *states]
     return " · ".join(piece for piece in pieces if piece)
 
 

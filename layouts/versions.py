@@ -128,7 +128,8 @@ def _foot(tile: Tile) -> str:
 def _bests(report: VersionsReport) -> list[Any]:
     found: list[Any] = []
     if report.bests:
-        rows = [[best.slice or "all rows", formats.count(best.n), _best(best)] for best in report.bests]
+        names = [formats.slice_name(best.slice) or "all rows" for best in report.bests]
+        rows = [[name, formats.count(b.n), _best(b)] for name, b in zip(names, report.bests, strict=True)]
         heads = ("Rows of the evaluation", "n", "Fewest errors, paired")
         found.append(html.H3("Which one to believe here", className="field-label mt-3"))
         found.append(parts.table(heads, rows, numeric=(1,), caption="Best version on the input's slices"))

@@ -13,6 +13,7 @@ from dashboard.metrics.slices import Slice
 from dashboard.metrics.tables import Tables
 from mlflow_runs.records import Evaluation, Problem
 
+LOWER_IS_BETTER = ("rmse", "mae")
 HEADLINES = {"classification": "macro_f1", "multilabel": "macro_f1", "regression": "rmse", "detection": "map"}
 _SLICE_METRICS = ("macro_f1", "macro_precision", "macro_recall", "accuracy")
 _SET_METRICS = ("macro_f1", "micro_f1", "samples_f1", "subset_accuracy")

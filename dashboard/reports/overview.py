@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from dashboard.metrics.estimate import Estimate, Verdict
 from dashboard.reports.measured import HEADLINES, SliceRow
+from dashboard.reports.selection import measurable
 from dashboard.reports.version_verdict import VERSIONS, Reader, Reading
 from mlflow_runs.records import RunRow, StoreState, Task
 
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dashboard.services import Services
 
 BUDGET = 1.5
+ROWS = ("classification", "multilabel", "regression")
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class ModelCard:
     """One model: newest run with an evaluation, headline metric, verdict against the version before, worst slice.
 
     `problem` is a sentence when the newest run cannot be read; the other fields then come from the newest readable one.
+    `n_left_out` counts rows of the predictions without label or prediction.
     """
 
     model: str
@@ -52,6 +55,7 @@ class ModelCard:
     history: tuple[VersionPoint, ...]
     worst_slice: SliceRow | None
     problem: str = ""
+    n_left_out: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,16 @@ def _card(reader: Reader, history: Sequence[RunRow]) -> ModelCard:
         history=tuple(_point(reading, metric) for reading in readings),
         worst_slice=headline.worst if headline else None,
         problem=newest.problem,
+        n_left_out=_left_out(current),
     )
+
+
+def _left_out(reading: Reading) -> int:
+    """Rows of a table that its headline does not count; where boxes are counted, rows are no measure."""
+    found, headline = reading.evaluation, reading.headline
+    if found is None or headline is None or found.table is None or found.task not in ROWS:
+        return 0
+    return max(found.n_rows - headline.estimate.n, 0) if measurable(found) else 0
 
 
 def _point(reading: Reading, metric: str) -> VersionPoint:

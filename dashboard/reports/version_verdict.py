@@ -10,7 +10,7 @@ from dashboard.metrics import comparison
 from dashboard.metrics.estimate import Estimate, Verdict
 from dashboard.metrics.tables import Tables
 from dashboard.reports.figures import measure_figures
-from dashboard.reports.measured import HEADLINES, Measured, SliceRow
+from dashboard.reports.measured import HEADLINES, LOWER_IS_BETTER, Measured, SliceRow
 from dashboard.reports.measured_boxes import compare_boxes
 from dashboard.reports.row_pages import subject_of, tables_of
 from dashboard.reports.selection import Selection, measurable, measured_of, slices_text
@@ -165,7 +165,7 @@ def headline_of(found: tuple[Measured, str], min_rows: int) -> Headline | None:
     if estimate is None:
         return None
     slices = [row for row in measured.slices if row.n >= min_rows and metric in row.metrics]
-    worst_first = sorted(slices, key=lambda row: row.metrics[metric].value, reverse=metric in ("rmse", "mae"))
+    worst_first = sorted(slices, key=lambda row: row.metrics[metric].value, reverse=metric in LOWER_IS_BETTER)
     return Headline(metric, estimate, worst_first[0] if worst_first else None)
 
 

@@ -127,6 +127,13 @@ def test_a_wrong_filter_gets_a_sentence_that_names_it(open_page, demo):
     page.locator("#data-filter").fill("")
     page.locator("#data-filter").press("Enter")
     expect(page.locator("#data-body")).to_contain_text("At a glance")
+    page = open_page(f"/performance?run={run}&slice=nope&open=errors")
+    expect(page.locator(".chip[href*='slice=']").first).to_be_visible()
+    expect(page.locator("main [data-dash-is-loading=true]")).to_have_count(0)
+    expect(page.locator(".notice")).to_have_count(1)
+    page.get_by_role("link", name="Remove the slice").click()
+    expect(page.locator("#performance-body .headline")).to_be_visible()
+    expect(page).not_to_have_url(re.compile("nope"))
 
 
 def test_run_an_example_and_ask_again(open_page, demo):

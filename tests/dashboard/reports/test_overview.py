@@ -96,6 +96,19 @@ def test_what_needs_attention_comes_first(house: House) -> None:
     assert [point.estimate is None for point in broken.history] == [False, True]
 
 
+def test_one_line_says_what_needs_attention(house: House) -> None:
+    house.add("b1", version(0.9, 1), model="worse", start_time=1.0)
+    house.add("b2", version(0.6, 1), model="worse", start_time=2.0, status="FAILED")
+    house.add("c1", version(0.9, 1).assign(prediction=lambda rows: rows["prediction"].where(rows.index > 2)), model="c")
+    house.add("d1", model="bare")
+    house.read(Evaluation("d1", None, Roles()), "none")
+    report = overview_report(house, OverviewQuery())
+    assert {card.model: card.n_left_out for card in report.models} == {"worse": 0, "c": 3, "bare": 0}
+    text = str(draw(report))
+    assert "1 of 3 models got worse against the version before" in text and " 1 without an evaluation" in text
+    assert "run failed" in text and "3 rows without label or prediction left out" in text
+
+
 def test_what_is_not_read_yet_is_counted_not_waited_for(house: House) -> None:
     house.add("r1", version(0.9, 1), start_time=1.0)
     house.add("r2", start_time=2.0)

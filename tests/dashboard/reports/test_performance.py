@@ -12,6 +12,7 @@ from dashboard.errors import BadQuery
 from dashboard.reports.contrast import ContrastQuery, contrast_report
 from dashboard.reports.curves import CurvesQuery, curves_report
 from dashboard.reports.performance import PerformanceQuery, error_rows, performance_report
+from dashboard.reports.wrong_selection import wrong_selection
 from mlflow_runs.errors import ArtifactUnreadable, DataMissing, RunNotFound
 from mlflow_runs.records import Evaluation, Figures, Problem, Roles
 from tests.dashboard.reports.conftest import House
@@ -236,6 +237,16 @@ def test_bad_queries_say_what_would_be_accepted(house: House, query: Performance
     for report in (performance_report, error_rows):
         with pytest.raises(BadQuery, match=says):
             report(house, query)
+
+
+def test_a_wrong_selection_is_named_with_the_slices_there_are(house: House) -> None:
+    house.add("r1", texts())
+    assert wrong_selection(house, "r1", "length > 1", "short") is None
+    for filter_, slice_, parameter in (("nope > 1", "", "filter"), ("", "nope", "slice"), ("nope > 1", "x", "filter")):
+        wrong = wrong_selection(house, "r1", filter_, slice_)
+        assert wrong is not None
+        assert (wrong.parameter, "short" in wrong.slices, "nope" in wrong.reason) == (parameter, True, True)
+    assert "did you mean" not in wrong.reason
 
 
 def test_no_label_column(house: House) -> None:
