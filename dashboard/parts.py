@@ -129,6 +129,8 @@ def part_environment(settings: Settings, part: Part, mark: str) -> dict[str, str
         "PYTHONUNBUFFERED": "1",
         "JE_ARROW_MALLOC_CONF": "background_thread:false",  # because pyarrow's thread would be lost in every fork
     }
+    if settings.owns_store:  # where MLflow keeps artifacts that nobody gave a place
+        ours["_MLFLOW_SERVER_ARTIFACT_ROOT"] = str(settings.data_dir / "mlartifacts")
     return {**_FRUGAL, **os.environ, **ours, **part.env}
 
 

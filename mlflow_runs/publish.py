@@ -3,6 +3,7 @@
 import argparse
 import json
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -97,6 +98,24 @@ def log_evaluation(
         for name, value in metrics.items():
             client.log_metric(target, name, value, model_id=model_id)
     return target
+
+
+def log_to(experiment: str, artifact_location: str = "") -> None:
+    """Choose the experiment of the runs to come, as mlflow.set_experiment does. A new one in a SQLite store keeps its
+    artifacts in mlartifacts/ beside the database; MLflow alone would leave them in the folder of whoever logs."""
+    place = artifact_location or _beside(mlflow.get_tracking_uri(), experiment)
+    if place and mlflow.get_experiment_by_name(experiment) is None:
+        mlflow.create_experiment(experiment, artifact_location=place)
+    mlflow.set_experiment(experiment)
+
+
+def _beside(store: str, experiment: str) -> str:
+    """The folder for an experiment's artifacts beside a SQLite database; empty for other stores."""
+    scheme, _, path = store.partition(":///")
+    if scheme.split("+")[0] != "sqlite" or not path:
+        return ""
+    folder = Path(path.partition("?")[0]).absolute().parent / "mlartifacts"
+    return str(folder / (re.sub(r"[^\w.-]+", "-", experiment).strip(".-") or "experiment"))
 
 
 def headline_metrics(label: "pd.Series[Any]", prediction: "pd.Series[Any]", task: Task) -> dict[str, float]:
@@ -306,6 +325,8 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--run-name", help="name of the new run")
     made.add_argument("--model-name", help="register the run as the next version of this model")
     stores = " or ".join(_STORE_VARIABLES)
+    beside = "default: the store's own choice, or mlartifacts/ beside a SQLite store"
+    made.add_argument("--artifact-location", default="", help=f"where a new experiment keeps artifacts; {beside}")
     made.add_argument("--tracking-uri", help=f"MLflow store to log to; default: the environment's {stores}")
     return made
 
@@ -331,7 +352,7 @@ def _publish(options: argparse.Namespace) -> str:
     columns = {role: name for role, name in asked.items() if name is not None}
     _check_columns(table, columns | ({"scores": scores} if isinstance(scores, dict) else {}))
     mlflow.set_tracking_uri(_store(options))
-    mlflow.set_experiment(options.experiment)
+    log_to(options.experiment, options.artifact_location)
     roles = {role: getattr(options, role) for role in ("id", "time", "text", "image", "task", "positive_class")}
     if options.task == "multilabel" and options.table.suffix.lower() == ".csv":
         table = _with_blanks(table, (options.label, options.prediction))

@@ -16,7 +16,7 @@ from mlflow_runs import publish
 from mlflow_runs.errors import DataMissing, ModelUnavailable
 from mlflow_runs.evaluation_reader import EvaluationReader
 from mlflow_runs.index_writer import IndexWriter
-from mlflow_runs.publish import headline_metrics, log_evaluation
+from mlflow_runs.publish import headline_metrics, log_evaluation, log_to
 from mlflow_runs.records import Evaluation
 from mlflow_runs.store import Store
 
@@ -254,6 +254,23 @@ def test_the_command_line_logs_to_vitrines_store(store_uri: str, tmp_path: Path,
     printed = capsys.readouterr()
     assert MlflowClient(store_uri).get_run(printed.out.strip()).info.status == "FINISHED"
     assert f"logged to {store_uri}" in printed.err
+
+
+def test_artifacts_lie_beside_a_sqlite_store_wherever_it_was_logged_from(
+    store_uri: str, tmp_path: Path, monkeypatch
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    monkeypatch.chdir(elsewhere)
+    mlflow.set_tracking_uri(store_uri)
+    for name, folder in {"tags / v2": "tags-v2", "../up": "up", "named": "named"}.items():
+        log_to(name, str(tmp_path / "named") if name == "named" else "")
+        run_id = log_evaluation(pd.DataFrame({"y": ["a"], "p": ["a"]}), label="y", prediction="p")
+        place = Path(mlflow.get_run(run_id).info.artifact_uri.removeprefix("file://"))
+        beside = Path(store_uri.removeprefix("sqlite:///")).parent / "mlartifacts"
+        assert place.is_relative_to(tmp_path / "named" if name == "named" else beside / folder)
+        assert (place / "predictions.parquet").exists()
+    assert list(elsewhere.iterdir()) == []
 
 
 def test_several_classes_per_row(read) -> None:
