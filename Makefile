@@ -52,8 +52,9 @@ $(STAMP):
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { \
 	  echo "Vitrine needs Python 3.11 or newer; $(PYTHON) is `$(PYTHON) -V 2>&1`. Try: make PYTHON=python3.11"; exit 1; }
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
-	$(if $(TORCH_INDEX),$(BIN)/python -m pip install --disable-pip-version-check -q "$$(grep '^torch==' requirements.txt)" --index-url $(TORCH_INDEX))
-	$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
+	@echo "Installing the packages into .venv (about 2 GB, with the CUDA build of PyTorch several more): some minutes ..."
+	$(if $(TORCH_INDEX),@$(BIN)/python -m pip install --disable-pip-version-check -q "$$(grep '^torch==' requirements.txt)" --index-url $(TORCH_INDEX))
+	@$(BIN)/python -m pip install --disable-pip-version-check -q -r requirements.txt
 	@rm -f .venv/.installed-[0-9]* && touch $@
 
 $(DEV_STAMP): $(STAMP)
