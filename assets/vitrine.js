@@ -239,9 +239,9 @@
     });
   }).observe(document.body, { subtree: true, childList: true, attributes: true, attributeFilter: ["tabindex"] });
 
-  /* resolves once no slot of the first kind (see layouts.page.slot) is being filled, at the latest after ten seconds */
-  function settled() {
-    const until = Date.now() + 10000;
+  /* resolves once no slot of the first kind (see layouts.page.slot) is being filled, at the latest after so many ms */
+  function settled(most) {
+    const until = Date.now() + most;
     return new Promise((resolve) => {
       const look = () => {
         const busy = document.querySelector(".slot-first[data-dash-is-loading=true]") && Date.now() < until;
@@ -292,7 +292,11 @@
       /* the same for what stands further down: it waits until what was clicked is there, and so leaves the server to it */
       pickLater(query, before) {
         const found = window.dash_clientside.vitrine.pick(query, before);
-        return found === noUpdate() ? found : settled().then(() => found);
+        return found === noUpdate() ? found : settled(10000).then(() => found);
+      },
+      /* the query once more, for what may come after the answer; a slow answer holds nothing up */
+      later(query, before) {
+        return before ? settled(600).then(() => query) : query;
       },
       /* the control <page>-<parameter> shows what a link made of that parameter */
       follow(query, shown) {

@@ -1,4 +1,4 @@
-"""Wires of the Inference page: form, examples and answer follow the query; the batch runs in the background."""
+"""Wires of the Inference page: the answer follows the query, all else comes after it; jobs run in the background."""
 
 from typing import Any
 
@@ -24,22 +24,28 @@ def register(app: dash.Dash, services: Services) -> None:
     """Register the page's callbacks and the routes of its files."""
     run_picker.register(app, services, Ids.QUERY, Ids.MODEL, Ids.RUN)
     uploads.register(app.server, services.settings)
+    app.clientside_callback(
+        ClientsideFunction("vitrine", "later"),
+        Output(Ids.LATER, "data"),
+        Input(Ids.QUERY, "data"),
+        State(Ids.LATER, "data"),
+    )
     _register_controls(app)
     batch.register(app, services, Ids.QUERY)
-    generator.register(app, services, Ids.QUERY)
+    generator.register(app, services, Ids.LATER)
     detection.register(app, services, Ids.QUERY)
-    versions.register(app, services, Ids.QUERY)
-    explanation.register(app, services, Ids.QUERY)
-    context.register(app, services, Ids.QUERY)
-    on_slice.register(app, services, Ids.QUERY)
-    flags.register(app, services, Ids.QUERY)
-    usage.register(app, services, Ids.QUERY)
+    versions.register(app, services, Ids.QUERY, Ids.LATER)
+    explanation.register(app, services, Ids.LATER)
+    context.register(app, services, Ids.LATER)
+    on_slice.register(app, services, Ids.LATER)
+    flags.register(app, services, Ids.LATER)
+    usage.register(app, services, Ids.LATER)
 
     @app.callback(
         Output(Ids.FIELDS, "children"),
         Output(Ids.INPUT, "data-kind"),
         Output(Ids.TEXT, "value"),
-        Input(Ids.QUERY, "data"),
+        Input(Ids.LATER, "data"),
     )
     def show_form(params: Params) -> tuple[Any, ...]:
         query = from_params(InferenceQuery, params or {})
@@ -58,7 +64,7 @@ def register(app: dash.Dash, services: Services) -> None:
         run = str((view or {}).get("run") or "")
         return example_slices(services, run) if run else [], (params or {}).get("slice")
 
-    @app.callback(Output(Ids.EXAMPLES, "children"), Input(Ids.QUERY, "data"), Input(flagging.Ids.CHANGED, "data"))
+    @app.callback(Output(Ids.EXAMPLES, "children"), Input(Ids.LATER, "data"), Input(flagging.Ids.CHANGED, "data"))
     def show_examples(params: Params, _changed: Any) -> Any:
         query = from_params(InferenceQuery, params or {})
         return freeze(inference.render_examples(inference_examples(services, query), query)) if query.run else None

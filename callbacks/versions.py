@@ -18,8 +18,8 @@ from layouts.versions import Ids
 Params = dict[str, Any] | None
 
 
-def register(app: dash.Dash, services: Services, store: str) -> None:
-    """Connect the card to the page's query store `store`."""
+def register(app: dash.Dash, services: Services, store: str, later: str) -> None:
+    """Connect the card to the page's query store `store`, and what it shows to `later`, which follows it."""
     control(app, store, Ids.CHOICE)
     _register_work(app, services, store)
 
@@ -29,7 +29,7 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         Output(Ids.CHOICE, "options"),
         Output(Ids.CHOICE, "placeholder"),
         Output(Ids.CHOICE, "value"),
-        Input(store, "data"),
+        Input(later, "data"),
         State(Ids.CHOICE, "value"),
     )
     def offer(params: Params, shown: list[str] | None) -> tuple[Any, ...]:
@@ -39,7 +39,7 @@ def register(app: dash.Dash, services: Services, store: str) -> None:
         value = dash.no_update if query.named == (shown or []) else query.named
         return versions.SHOWN if usual else versions.HIDDEN, versions.options(rows), versions.placeholder(usual), value
 
-    @app.callback(Output(Ids.RESULT, "children"), Output(Ids.RUN, "disabled"), Input(store, "data"))
+    @app.callback(Output(Ids.RESULT, "children"), Output(Ids.RUN, "disabled"), Input(later, "data"))
     def recall(params: Params) -> tuple[Any, bool]:
         query = from_params(VersionsQuery, params or {})
         found = versions_found(services, query)
