@@ -25,6 +25,11 @@ def plain(value: float | None) -> str:
     return f"{int(value):,}" if abs(value) >= 10_000 else str(int(value))
 
 
+def bound(value: float) -> str:
+    """A least or largest value of the data: at most four decimals, none that say nothing."""
+    return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:,.4f}".rstrip("0").rstrip(".")
+
+
 def signed(value: float, digits: int = 3) -> str:
     """A difference with its sign, a true minus sign; further digits where the sign would else stand before a zero."""
     size = abs(value)

@@ -34,7 +34,9 @@ _LINE = 60
 _LOG_MODEL = """\
 with mlflow.start_run(run_id="{run}"):
     signature = mlflow.models.infer_signature(rows, model.predict(rows))
-    mlflow.sklearn.log_model(model, name="model", signature=signature, input_example=rows[:3])"""
+    mlflow.sklearn.log_model(
+        model, name="model", signature=signature, input_example=rows[:3]
+    )"""
 _NUMBERS = ("double", "float", "long", "integer", "int")
 _JSON = ("any", "array", "object", "map", "list", "dict", "float64", "float32", "int64", "int32", "uint8")
 
@@ -133,7 +135,7 @@ def render(form: InferenceForm) -> Any:
     """The model in one line, then its typed fields or the chosen picture; why there is no form where none is."""
     if form.card is None:
         code = html.Pre(_LOG_MODEL.format(run=form.run.run_id), className="mono raw text-start", tabIndex=0)
-        text = "So there is nothing to ask. Log its model in it and it can be tried here:"
+        text = "So there is nothing to ask. Log its model in it, in any flavor of MLflow, and it can be tried here:"
         return parts.empty("This run holds no model", [text, code])
     card = form.card
     name = f"{card.name} version {card.version}" if card.version else card.name
@@ -179,7 +181,7 @@ def _range(item: FormField) -> str:
         return 'a text, numbers such as [1, 2, 3], or a row such as {"age": 40}'
     if item.low is None or item.high is None:
         return "" if item.field.required else "optional"
-    return f"{formats.plain(item.low)} to {formats.plain(item.high)}"
+    return f"{formats.bound(item.low)} to {formats.bound(item.high)}"
 
 
 def render_examples(found: Mapping[str, tuple[ExampleLink, ...]], query: InferenceQuery) -> Any:

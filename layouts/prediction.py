@@ -99,7 +99,7 @@ def _strange(item: Outside) -> str:
     name, value = formats.short(item.name, 40), formats.short(item.value, 40)
     if item.low is None or item.high is None:
         return f"{name} is {value}, which no evaluated row has"
-    return f"{name} is {value}, evaluated rows have {formats.plain(item.low)} to {formats.plain(item.high)}"
+    return f"{name} is {value}, evaluated rows have {formats.bound(item.low)} to {formats.bound(item.high)}"
 
 
 def _outcome(found: InferenceAnswer, prediction: Prediction) -> Any:

@@ -25,6 +25,15 @@ def test_number(value, text):
     assert formats.number(value) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [(18.0, "18"), (95.2, "95.2"), (3.3, "3.3"), (0.0, "0"), (-0.00012345, "-0.000123"), (1234567.891, "1,234,567.891"),
+     (10.0, "10")],
+)  # fmt: skip
+def test_bound(value, text):
+    assert formats.bound(value) == text
+
+
 def test_signed_uses_a_true_minus_sign():
     assert formats.signed(-0.0123) == "−0.012"
     assert formats.signed(0.5) == "+0.500"
