@@ -1,28 +1,38 @@
-/* Plotly's own button gives a figure as PNG; this one beside it gives it as SVG. */
+/* Every figure can be had as PNG and as SVG, by two buttons in place of plotly's own. */
 (function () {
   "use strict";
-  function button() {
-    const group = document.createElement("div");
+  function button(format) {
     const link = document.createElement("button");
-    group.className = "modebar-group";
     link.type = "button";
-    link.className = "modebar-svg";
-    link.textContent = "SVG";
-    link.title = "Download figure as SVG";
-    group.append(link);
-    return group;
+    link.className = "modebar-export";
+    link.dataset.format = format;
+    link.textContent = format.toUpperCase();
+    link.title = "Download figure as " + format.toUpperCase();
+    return link;
   }
   function complete(host) {
     host.querySelectorAll(".modebar").forEach((bar) => {
-      if (!bar.querySelector(".modebar-svg") && bar.querySelector("[data-attr='toImage'], .modebar-btn")) bar.append(button());
+      if (bar.querySelector(".modebar-export") || !bar.querySelector(".modebar-btn")) return;
+      const group = document.createElement("div");
+      group.className = "modebar-group";
+      group.append(button("png"), button("svg"));
+      bar.append(group);
     });
   }
+  /* what the picture shows: model and version, panel, and of several figures in one panel its own title */
+  function name(plot) {
+    const facts = document.querySelector(".run-facts[data-stem]"), panel = plot.closest("[data-panel]");
+    const title = plot.closest(".multiple") && plot.closest(".multiple").querySelector("h3");
+    const word = (text) => text.toLowerCase().replace(/[^a-z0-9]+/g, "-");
+    const words = [facts && facts.dataset.stem, panel && panel.dataset.panel, title && word(title.textContent)];
+    return words.filter(Boolean).join("-") || "vitrine";
+  }
   document.addEventListener("click", (event) => {
-    const link = event.target.closest && event.target.closest(".modebar-svg");
+    const link = event.target.closest && event.target.closest(".modebar-export");
     if (!link) return;
-    const plot = link.closest(".js-plotly-plot");
+    const plot = link.closest(".js-plotly-plot"), format = link.dataset.format;
     window.Plotly.downloadImage(plot, {
-      format: "svg", width: plot.clientWidth, height: plot.clientHeight, filename: "vitrine",
+      format: format, width: plot.clientWidth, height: plot.clientHeight, filename: name(plot), scale: format === "png" ? 2 : 1,
     });
   });
   new MutationObserver((changes) => {

@@ -17,6 +17,7 @@ from dashboard.reports.flags import FlagsQuery, all_flags
 from dashboard.reports.performance import PerformanceQuery, PerformanceReport, error_rows, performance_report
 from dashboard.reports.query import from_params
 from dashboard.reports.row_pages import RowPage
+from dashboard.reports.runs import file_stem
 from dashboard.services import Services
 from dashboard.spreadsheet import lines
 from mlflow_runs.errors import DashboardError
@@ -44,7 +45,7 @@ def register(server: flask.Flask, services: Services) -> None:
         except DashboardError as error:
             return flask.Response(str(error), status=error.status, mimetype="text/plain")
         response = flask.Response(lines(table.heads, table.rows), mimetype="text/csv; charset=utf-8")
-        response.headers["Content-Disposition"] = f'attachment; filename="{name}.csv"'
+        response.headers["Content-Disposition"] = f'attachment; filename="{_stem(services)}{name}.csv"'
         return response
 
     @server.get("/export/flags.jsonl")
@@ -56,6 +57,12 @@ def register(server: flask.Flask, services: Services) -> None:
         response = flask.Response(found, mimetype="application/x-ndjson")
         response.headers["Content-Disposition"] = 'attachment; filename="flags.jsonl"'
         return response
+
+
+def _stem(services: Services) -> str:
+    """The run's part of a file name; nothing where the table is of no single run."""
+    run = flask.request.args.get("run", "")
+    return f"{file_stem(services.runs.run(run))}-" if run else ""
 
 
 def _estimates(names: Sequence[str]) -> list[str]:

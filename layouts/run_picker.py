@@ -4,6 +4,7 @@ from typing import Any
 
 from dash import dcc, html
 
+from dashboard.reports.runs import file_stem
 from layouts import formats, page, parts
 from layouts.links import Path, page_link
 from mlflow_runs.records import RunRow, StoreState
@@ -86,4 +87,5 @@ def facts(row: RunRow) -> html.Div:
         ("Data", data),
         ("Indexed", formats.since(row.synced_at)),
     ]
-    return html.Div([html.Span([name, " ", html.B(value)]) for name, value in entries if value], className="run-facts")
+    told = [html.Span([name, " ", html.B(value)]) for name, value in entries if value]
+    return html.Div(told, className="run-facts", **{"data-stem": file_stem(row)})

@@ -175,7 +175,7 @@ class _Writer:
         similar = [column for column in self.columns if column.casefold() == name.casefold()]
         if len(similar) == 1:
             return similar[0]
-        near = difflib.get_close_matches(name, self.columns, n=3, cutoff=0.5)
+        near = difflib.get_close_matches(name, self.columns, n=3, cutoff=0.7)
         text = f"; did you mean {' or '.join(map(repr, near))}?" if near else "; the Data page lists those it has."
         raise BadQuery(f"The table has no column {name[:80]!r}{text}")
 

@@ -1,5 +1,6 @@
 """What the run bar offers: the models, the runs of the chosen one, and the run to show."""
 
+import re
 from dataclasses import dataclass
 
 from dashboard.services import Services
@@ -19,6 +20,13 @@ class RunChoice:
     rows: list[RunRow]
     run: str | None
     missing: str = ""
+
+
+def file_stem(run: RunRow) -> str:
+    """What a run's downloads are called: model and version, else model and run, in signs that every system takes."""
+    version = f"v{run.version}" if run.version else run.run_name or run.run_id[:8]
+    words = (re.sub(r"[^A-Za-z0-9._]+", "-", text).strip("-.")[:60] for text in (run.model, version))
+    return "-".join(word for word in words if word) or run.run_id[:8]
 
 
 def run_choice(services: Services, asked: str, model: str = "") -> RunChoice:

@@ -41,5 +41,6 @@ def wrong_selection(services: "Services", run: str, filter_: str, slice_: str) -
             find_slice(slices, slice_)
     except BadQuery as exc:
         names = tuple(item.name for item in slices)
-        return WrongSelection(services.runs.run(run), parameter, str(exc), names)
+        reason = str(exc) if parameter == "filter" else f"This evaluation has no slice {slice_[:80]!r}."
+        return WrongSelection(services.runs.run(run), parameter, reason, names)
     return None

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 import urllib.error
 import urllib.request
 
@@ -13,7 +14,7 @@ from tests.browser.conftest import get, newest
 def table(product, name, query):
     """A downloaded CSV as rows."""
     with urllib.request.urlopen(f"{product.base_url}/export/{name}.csv?{query}", timeout=30) as response:
-        assert response.headers["Content-Disposition"] == f'attachment; filename="{name}.csv"'
+        assert re.search(rf'filename="[a-z]+-[a-z]+-v\d-{name}\.csv"', response.headers["Content-Disposition"])
         return list(csv.DictReader(io.StringIO(response.read().decode())))
 
 
@@ -55,11 +56,12 @@ def test_a_wrong_query_is_a_sentence(demo):
         table(demo, "nothing", f"run={run}")
 
 
-def test_a_figure_can_be_had_as_svg(open_page, demo):
+def test_a_figure_can_be_had_as_picture(open_page, demo):
     page = open_page(f"/performance?run={newest(demo, 'diabetes-progression')['run_id']}")
     figure = page.locator(".js-plotly-plot").first
     figure.hover()
-    with page.expect_download(timeout=20_000) as download:
-        figure.get_by_title("Download figure as SVG").click()
-    assert download.value.suggested_filename == "vitrine.svg"
-    assert download.value.path().read_text().lstrip().startswith("<svg")
+    for kind, start in (("svg", b"<svg"), ("png", b"\x89PNG")):
+        with page.expect_download(timeout=20_000) as download:
+            figure.get_by_title(f"Download figure as {kind.upper()}").click()
+        assert re.fullmatch(rf"diabetes-progression-v\d-[a-z-]+\.{kind}", download.value.suggested_filename)
+        assert download.value.path().read_bytes().lstrip().startswith(start)
