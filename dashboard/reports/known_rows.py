@@ -158,7 +158,7 @@ def _thumb(uri: str) -> str:
 
 
 def _name(value: Any) -> str:
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else _short(value)
 
 
 def _short(value: Any) -> str:
