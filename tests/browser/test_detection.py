@@ -62,6 +62,8 @@ def test_search_step_slide_and_link(open_page, demo):
         left = _left(scene, confidence, overlap)
         expect(page.locator('[data-pane="found"] .object-box')).to_have_count(left)
         expect(page.locator(".scene-total td").nth(1)).to_have_text(str(left))
+        expect(page.locator("#inference-answer .answer")).to_have_text("1 object" if left == 1 else f"{left} objects")
+        expect(page.locator("#inference-answer .scene-confidence")).to_have_text(f"{confidence:.2f}")
     expect(page).to_have_url(re.compile("confidence=0.1(&|$)"))
     expect(page).to_have_url(re.compile("overlap=0.45"))
     assert _predicted(demo) == predicted
