@@ -35,7 +35,7 @@ PAGES = (
         editor_jobs=(serving.Ids.RESULT, serving.Ids.NEEDS),
     ),
 )
-SHELL = Shell(shell.build, shell_wires.register, shell.notice, shell.Ids.NOTICES, embedded.build)
+SHELL = Shell(shell.build, shell_wires.register, shell.notice, shell.nowhere, shell.Ids.NOTICES, embedded.build)
 
 
 def create_dash() -> dash.Dash:

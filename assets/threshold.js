@@ -109,8 +109,13 @@
     const value = input.value.trim() === "" ? NaN : Number(input.value);
     return value >= 0 && value <= 1e9 ? value : null;
   }
-  function follow(card, threshold, costsChanged) {
-    const steps = stepsOf(card), [, , fpInput, fnInput] = inputs(card), fp = costOf(fpInput), fn = costOf(fnInput);
+  const within = (steps, value) => Math.min(steps.high, Math.max(steps.low, value));
+  function outside(steps, wanted, used) {
+    const range = short(steps.low) + " to " + short(steps.high);
+    return element("p", "card-note", "Scores go from " + range + ": instead of " + short(wanted) + ", " + short(used) + " is used.");
+  }
+  function follow(card, wanted, costsChanged) {
+    const steps = stepsOf(card), threshold = within(steps, wanted), [, , fpInput, fnInput] = inputs(card), fp = costOf(fpInput), fn = costOf(fnInput);
     const place = card.querySelector(".threshold-read");
     if (!Number.isFinite(threshold) || fp === null || fn === null) {
       place.replaceChildren(element("p", "card-note", "Give a threshold, and costs from 0 to 1,000,000,000."));
@@ -120,6 +125,7 @@
     const recall = wilson(found.tp, found.tp + found.fn), precision = wilson(found.tp, found.tp + found.fp);
     const figures = [stat("Cost per row", price), stat("Precision", precision, "none predicted"), stat("Recall", recall, "none there")];
     place.replaceChildren(
+      ...(threshold === wanted ? [] : [outside(steps, wanted, threshold)]),
       element("div", "threshold-figures", [element("div", "stat-row", figures), counts(found, steps.name)]),
       advice(best, threshold),
     );
@@ -150,6 +156,8 @@
     const [, exact, fp, fn] = inputs(card), first = card.dataset.first;
     const usual = { threshold: first, fp: "1", fn: "1" }, now = { threshold: exact.value, fp: fp.value, fn: fn.value };
     if (costOf(fp) === null || costOf(fn) === null || exact.value.trim() === "") return;
+    const used = within(stepsOf(card), Number(exact.value));
+    if (used !== Number(exact.value)) now.threshold = exact.value = short(used);
     Object.keys(now).forEach((name) => { if (Number(now[name]) === Number(usual[name])) now[name] = ""; });
     /* a threshold belongs to a class: without it another filter could show another class at this score */
     if (Object.values(now).some((value) => value !== "")) now.curve = card.dataset.class;

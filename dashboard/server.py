@@ -47,11 +47,13 @@ class Page:
 
 @dataclass(frozen=True)
 class Shell:
-    """The frame around the pages: `build(settings, pages)`, `register(app, services, pages)`, `notice(title, text)`."""
+    """The frame around the pages: `build(settings, pages)`, `register(app, services, pages)`, `notice(title, text)`;
+    `nowhere()` is shown at an address without a page."""
 
     build: Callable[[Settings, Sequence[Page]], Any]
     register: Callable[[dash.Dash, Services, Sequence[Page]], None]
     notice: Callable[[str, str], Any]
+    nowhere: Callable[..., Any]
     notices_id: str
     embed: embed_routes.Cut
 
@@ -79,6 +81,8 @@ def create_app(settings: Settings, services: Services, pages: Sequence[Page], sh
     app.server.config["MAX_CONTENT_LENGTH"] = settings.max_upload_mb * 2**20 * 4 // 3
     for page in pages:
         dash.register_page(page.name, path=page.path, layout=page.build, title=f"{page.name} · {settings.title}")
+    # the name by which Dash finds what it shows elsewhere
+    dash.register_page("not_found_404", layout=shell.nowhere, title=settings.title)
     app.layout = shell.build(settings, pages)
     shell.register(app, services, pages)
     for page in pages:

@@ -53,7 +53,8 @@ def _panel(feature: Paired, report: ContrastReport, path: str, query: Performanc
     head = html.Div([html.H3(feature.name, title=feature.name), chance], className="toolbar")
     figure = f"V {formats.number(feature.v)}, {_p(feature.p)}"
     ends = [html.Span(feature.values[0]), html.Span(feature.values[-1] if len(feature.values) > 1 else "")]
-    axis = html.Div(ends, className="mini-axis") if feature.kind == "number" else None
+    each = [html.Span(value, title=value) for value in feature.values]
+    axis = html.Div(ends, className="mini-axis") if feature.kind == "number" else html.Div(each, className="bar-names")
     names = _WORDS[report.limit is not None]
     told = f"{names[0].capitalize()} and {names[1]} by {feature.name}; the table is in the tooltips"
     spoken = {"role": "img", "aria-label": told}

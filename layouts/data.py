@@ -163,7 +163,7 @@ def _columns(report: DataReport, query: DataQuery) -> html.Section:
 
 def _spread(column: ColumnSummary) -> str:
     if column.kind == "number" and column.mean is not None:
-        low, high = _text(column.minimum), _text(column.maximum)
+        low, high = _ends(column)
         return f"{low} to {high}, mean {formats.number(column.mean)}"
     if column.kind == "time":
         return f"{_text(column.minimum)} to {_text(column.maximum)}"
@@ -175,6 +175,15 @@ def _spread(column: ColumnSummary) -> str:
 def _value(column: ColumnSummary, value: str) -> str:
     """A value as the rows show it."""
     return {"true": "yes", "false": "no"}.get(value.lower(), value) if column.kind == "boolean" else value
+
+
+def _ends(column: ColumnSummary) -> tuple[str, str]:
+    """Smallest and largest number, both with the decimals that the larger of them needs."""
+    ends = [end for end in (column.minimum, column.maximum) if isinstance(end, float | int)]
+    if len(ends) < 2:
+        return _text(column.minimum), _text(column.maximum)
+    low, high = formats.alike(*ends)
+    return low, high
 
 
 def _text(value: float | str | None) -> str:

@@ -30,6 +30,14 @@ def bound(value: float) -> str:
     return f"{value:.3g}" if 0 < abs(value) < 0.001 else f"{value:,.4f}".rstrip("0").rstrip(".")
 
 
+def alike(*values: float) -> list[str]:
+    """Values of one column with equally many decimals: none where all are whole, else as many as the largest shows."""
+    if not all(math.isfinite(value) for value in values) or all(value == int(value) for value in values):
+        return [plain(value) for value in values]
+    _, _, decimals = number(max(map(abs, values))).partition(".")
+    return [f"{value:,.{len(decimals)}f}" for value in values]
+
+
 def signed(value: float, digits: int = 3) -> str:
     """A difference with its sign, a true minus sign; further digits where the sign would else stand before a zero."""
     size = abs(value)

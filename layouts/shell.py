@@ -9,6 +9,7 @@ from dash import dcc, html
 
 from dashboard.settings import Settings
 from layouts import formats, parts
+from layouts.links import Path, page_link
 from mlflow_runs.records import StoreState
 
 _TICK_MS = 1500
@@ -81,6 +82,12 @@ def render_store(state: StoreState) -> list[Any]:
         return [html.Span(className="dot bad"), html.Span(words, title=state.message or state.uri)]
     text = f"store not reachable, figures from {formats.since(state.synced_at)}"
     return [html.Span(className="dot bad"), html.Span(text, title=state.message or state.uri)]
+
+
+def nowhere(**_query: str) -> html.Div:
+    """What stands at an address without a page, and the way on."""
+    text = ["The pages stand in the bar above; ", page_link(Path.OVERVIEW, "the Overview"), " shows every model."]
+    return parts.empty("There is no page at this address", text)
 
 
 def notice(title: str, text: str) -> html.Div:

@@ -34,6 +34,12 @@ def test_bound(value, text):
     assert formats.bound(value) == text
 
 
+def test_values_of_one_column_have_equally_many_decimals():
+    assert formats.alike(3.3, 95.2) == ["3.3", "95.2"]
+    assert formats.alike(18.0, 89.0) == ["18", "89"]
+    assert formats.alike(0.001, 0.97) == ["0.001", "0.970"]
+
+
 def test_signed_uses_a_true_minus_sign():
     assert formats.signed(-0.0123) == "−0.012"
     assert formats.signed(0.5) == "+0.500"
