@@ -32,10 +32,13 @@ def test_a_run_that_is_not_there_is_said_and_no_other_is_shown(open_page, demo):
         expect(page.locator(".card-box:visible, .notice:visible")).to_have_count(0)
         expect(page).to_have_url(re.compile("nonsense"))
     page.locator("#serving-model").click()
-    page.get_by_role("option", name="digit-reader").click()
+    page.get_by_role("option", name="digit-reader", exact=True).click()
     expect(page).to_have_url(re.compile(newest(demo, "digit-reader")["run_id"]))
     expect(page.locator(".missing-run .empty")).to_have_count(0)
     expect(page.locator("#serving-result")).to_be_visible()
+    page = open_page("/nowhere")
+    page.get_by_role("link", name="the Overview").click()
+    expect(page.locator(".summary")).to_contain_text("got worse against the version before")
 
 
 def test_a_confusion_cell_opens_its_rows_and_the_url_shows_them_elsewhere(open_page, demo):
@@ -93,6 +96,11 @@ def test_the_threshold_follows_its_slider_as_the_api_counts(open_page, demo):
     expect(page).not_to_have_url(re.compile(f"threshold={threshold}$"))
     # nothing that hangs on rows or class is asked for again
     assert [text for text in drawn if "-view.data" in text.split("changedPropIds")[-1]] == []
+    exact = page.locator(".threshold-exact input")
+    exact.fill("1.5")
+    exact.press("Enter")
+    expect(read).to_contain_text("instead of 1.5, 1 is used")
+    expect(exact).to_have_value("1")
 
 
 def test_any_two_columns_make_a_matrix_that_filters(open_page, demo):
