@@ -73,11 +73,20 @@ def overview_report(services: "Services", query: OverviewQuery) -> OverviewRepor
     names = [name for name in services.runs.models() if all(word in name.casefold() for word in words)]
     reader = Reader(services, time.monotonic() + BUDGET)
     # newest versions of all models before anybody's history, because the page is read for them
-    histories = [history for name in names if (history := services.runs.history(name))]
+    histories = _published([history for name in names if (history := services.runs.history(name))])
     for history in histories:
         reader.newest(history)
     cards = [_card(reader, history) for history in histories]
     return OverviewReport(services.runs.state(), tuple(sorted(cards, key=attention)), len(reader.pending))
+
+
+def _published(histories: list[list[RunRow]]) -> list[list[RunRow]]:
+    """Without what is about to become a version: a single run, still running, beside its experiment's registered model.
+
+    Until it is registered it would be a second card for the same model.
+    """
+    known = {row.experiment_id for history in histories for row in history if row.registered}
+    return [h for h in histories if len(h) > 1 or h[0].registered or h[0].end_time or h[0].experiment_id not in known]
 
 
 def attention(card: ModelCard) -> tuple[int, float]:

@@ -96,6 +96,15 @@ def test_what_needs_attention_comes_first(house: House) -> None:
     assert [point.estimate is None for point in broken.history] == [False, True]
 
 
+def test_what_is_about_to_become_a_version_is_no_card_yet(house: House) -> None:
+    house.add("r1", version(0.9, 1), model="known")
+    house.add("r2", version(0.9, 1), model="exp / model", registered=False, version=None, end_time=None)
+    house.add("r3", version(0.9, 1), model="other / model", registered=False, end_time=None, experiment_id="2")
+    assert set(cards(overview_report(house, OverviewQuery()))) == {"known", "other / model"}
+    house.add("r2", version(0.9, 1), model="exp / model", registered=False, version=None)
+    assert set(cards(overview_report(house, OverviewQuery()))) == {"known", "exp / model", "other / model"}
+
+
 def test_one_line_says_what_needs_attention(house: House) -> None:
     house.add("b1", version(0.9, 1), model="worse", start_time=1.0)
     house.add("b2", version(0.6, 1), model="worse", start_time=2.0, status="FAILED")
