@@ -120,7 +120,11 @@ def _outside(others: int) -> str:
 
 
 def _undecided(item: Undecided) -> str:
-    return f"{item.name} (needs {', '.join(formats.short(name, 40) for name in item.columns[:3])})"
+    """A slice with what it depends on; a list of rows, and rows marked one by one, say nothing of other inputs."""
+    listed = item.columns == ("its rows",) or item.columns == (f"slice_{item.name}",)
+    names = ", ".join(formats.short(name, 40) for name in item.columns[:3])
+    how = "a list of evaluated rows" if listed else f"depends on {names}"
+    return f"{formats.slice_name(item.name)} ({how})"
 
 
 def _calibration(report: ContextReport) -> html.Section | None:

@@ -6,7 +6,7 @@ import pytest
 
 from dashboard.inference.cards import InputField, ModelCard
 from dashboard.inference.outputs import Prediction
-from dashboard.reports.context import ContextReport, _place, calibration, membership
+from dashboard.reports.context import ContextReport, Undecided, _place, calibration, membership
 from dashboard.reports.inputs import Given, InferenceQuery
 from dashboard.reports.known_rows import nearest_rows
 from dashboard.reports.performance import PerformanceQuery, performance_report
@@ -128,5 +128,7 @@ def test_rows_are_near_by_what_the_model_is_given(described):
 def test_slices_without_the_input_are_told_in_plain_words(described, others, said):
     house, _, _ = described
     place = _place(house, "r1", "", Prediction("p", {"p": 0.9}))
-    report = ContextReport("p", (place,), 0, others, (), None, "", None)
-    assert said in str(render(report, InferenceQuery(run="r1")))
+    unknown = (Undecided("very_young", ("slice_very_young",)), Undecided("old", ("age", "town")))
+    shown = str(render(ContextReport("p", (place,), 0, others, unknown, None, "", None), InferenceQuery(run="r1")))
+    assert said in shown
+    assert "very young (a list of evaluated rows); old (depends on age, town)" in shown
