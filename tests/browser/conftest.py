@@ -55,7 +55,7 @@ def browser() -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def demo(product: Product) -> Product:
     """The product once every demo run is published and read."""
-    wait_for(lambda: published(runs(product)) == PUBLISHED, 240)
+    wait_for(lambda: published(runs(product)) == PUBLISHED, 480)
     return product
 
 
