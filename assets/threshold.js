@@ -110,9 +110,13 @@
     return value >= 0 && value <= 1e9 ? value : null;
   }
   const within = (steps, value) => Math.min(steps.high, Math.max(steps.low, value));
-  function outside(steps, wanted, used) {
+  /* what was asked for outside the scores is told as long as the score used in its place stands */
+  function outside(card, steps, wanted, used) {
+    if (wanted !== used) card.dataset.instead = wanted;
+    const asked = Number(card.dataset.instead);
+    if (card.dataset.instead === undefined || within(steps, asked) !== used) { delete card.dataset.instead; return []; }
     const range = short(steps.low) + " to " + short(steps.high);
-    return element("p", "card-note", "Scores go from " + range + ": instead of " + short(wanted) + ", " + short(used) + " is used.");
+    return [element("p", "card-note", "Scores go from " + range + ": instead of " + short(asked) + ", " + short(used) + " is used.")];
   }
   function follow(card, wanted, costsChanged) {
     const steps = stepsOf(card), threshold = within(steps, wanted), [, , fpInput, fnInput] = inputs(card), fp = costOf(fpInput), fn = costOf(fnInput);
@@ -125,7 +129,7 @@
     const recall = wilson(found.tp, found.tp + found.fn), precision = wilson(found.tp, found.tp + found.fp);
     const figures = [stat("Cost per row", price), stat("Precision", precision, "none predicted"), stat("Recall", recall, "none there")];
     place.replaceChildren(
-      ...(threshold === wanted ? [] : [outside(steps, wanted, threshold)]),
+      ...outside(card, steps, wanted, threshold),
       element("div", "threshold-figures", [element("div", "stat-row", figures), counts(found, steps.name)]),
       advice(best, threshold),
     );

@@ -31,10 +31,11 @@ def bound(value: float) -> str:
 
 
 def alike(*values: float) -> list[str]:
-    """Values of one column with equally many decimals: none where all are whole, else as many as the largest shows."""
-    if not all(math.isfinite(value) for value in values) or all(value == int(value) for value in values):
+    """Values of one column with equally many decimals: none where all are whole, else those of the largest fraction."""
+    broken = [abs(value) for value in values if math.isfinite(value) and value != int(value)]
+    if not broken or not all(map(math.isfinite, values)):
         return [plain(value) for value in values]
-    _, _, decimals = number(max(map(abs, values))).partition(".")
+    _, _, decimals = plain(max(broken)).partition(".")
     return [f"{value:,.{len(decimals)}f}" for value in values]
 
 

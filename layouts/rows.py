@@ -20,12 +20,18 @@ def render(rows: RowPage, path: str, query: Any, row_link: Callable[[int], Any],
     if not rows.total:
         return parts.empty("No rows", "Nothing matches; loosen the filter.")
     heads = ["Open", *(_head(name, path, query, sortable) for name in rows.columns)]
-    cells = [
-        [row_link(number), *(cell(value) for value in values)]
-        for number, values in zip(rows.row_numbers, rows.rows, strict=True)
-    ]
+    columns = [_column([values[i] for values in rows.rows]) for i in range(len(rows.columns))]
+    cells = [[row_link(number), *(column[at] for column in columns)] for at, number in enumerate(rows.row_numbers)]
     numeric = [i + 1 for i in range(len(rows.columns)) if _is_numeric([values[i] for values in rows.rows])]
     return html.Div([parts.table(heads, cells, numeric, "Rows"), pager(rows, path, query)], className="rows")
+
+
+def _column(values: Sequence[Any]) -> list[Any]:
+    """The cells of one column: numbers with fractions get equally many decimals."""
+    if not (_is_numeric(values) and any(isinstance(value, float) for value in values)):
+        return [cell(value) for value in values]
+    texts = iter(formats.alike(*(value for value in values if value is not None)))
+    return [cell(None) if value is None else next(texts) for value in values]
 
 
 def _head(name: str, path: str, query: Any, sortable: bool) -> Any:

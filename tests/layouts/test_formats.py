@@ -35,7 +35,7 @@ def test_bound(value, text):
 
 
 def test_values_of_one_column_have_equally_many_decimals():
-    assert formats.alike(3.3, 95.2) == ["3.3", "95.2"]
+    assert formats.alike(3.3, 95.2, 100.0) == ["3.30", "95.20", "100.00"]
     assert formats.alike(18.0, 89.0) == ["18", "89"]
     assert formats.alike(0.001, 0.97) == ["0.001", "0.970"]
 
