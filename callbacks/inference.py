@@ -62,7 +62,7 @@ def register(app: dash.Dash, services: Services) -> None:
     )
     def offer_slices(view: Params, params: Params) -> tuple[Any, ...]:
         run = str((view or {}).get("run") or "")
-        return example_slices(services, run) if run else [], (params or {}).get("slice")
+        return inference.slice_options(example_slices(services, run) if run else []), (params or {}).get("slice")
 
     @app.callback(Output(Ids.EXAMPLES, "children"), Input(Ids.LATER, "data"), Input(flagging.Ids.CHANGED, "data"))
     def show_examples(params: Params, _changed: Any) -> Any:

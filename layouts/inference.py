@@ -1,7 +1,7 @@
 """The Inference page: the model's input form with examples to click, the answer beside it, a batch below."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 from typing import Any
 
@@ -90,6 +90,11 @@ def build(**query: str) -> html.Div:
     ]
     grid = html.Div(cards, className="grid")
     return page.build(Ids.QUERY, query, "Inference", QUESTION, tools, grid, dcc.Store(id=Ids.LATER))
+
+
+def slice_options(names: Sequence[str]) -> list[dict[str, str]]:
+    """The options of the slice that examples come from."""
+    return [{"label": formats.slice_name(name), "value": name} for name in names]
 
 
 def _examples_body() -> html.Div:
