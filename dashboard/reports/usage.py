@@ -9,7 +9,9 @@ from pprint import pformat
 from typing import Any
 
 from dashboard.inference.cards import ModelCard, model_card
+from dashboard.inference.detections import Box, shown
 from dashboard.reports.context import ContextReport, context_report
+from dashboard.reports.detection import DetectionQuery, SceneReport, scene_report
 from dashboard.reports.explanation import Side, WhyQuery, why_report
 from dashboard.reports.flags import answer_facts
 from dashboard.reports.inference import InferenceAnswer, inference_answer
@@ -36,7 +38,10 @@ class Usage:
 
 @dataclass(frozen=True)
 class PredictionReport:
-    """Everything that the report of one prediction says; `made` is Unix seconds."""
+    """Everything that the report of one prediction says; `made` is Unix seconds.
+
+    `scene` is there for detections; `found` are its boxes as the page first shows them.
+    """
 
     run: RunRow
     answer: InferenceAnswer
@@ -48,6 +53,8 @@ class PredictionReport:
     context: ContextReport | None
     why: tuple[Side, ...]
     made: float
+    scene: SceneReport | None = None
+    found: tuple[Box, ...] = ()
 
 
 def usage_of(services: Services, query: InferenceQuery, base: str) -> Usage | None:
@@ -126,6 +133,7 @@ def prediction_report(services: Services, query: WhyQuery) -> PredictionReport |
         return None
     value, prediction = given.value, answer.answer.predictions[0]
     why = why_report(services, query) if query.why else None
+    scene = _scene(services, query) if prediction.boxes is not None else None
     return PredictionReport(
         run=services.runs.run(query.run),
         answer=answer,
@@ -137,4 +145,12 @@ def prediction_report(services: Services, query: WhyQuery) -> PredictionReport |
         context=context_report(services, query),
         why=tuple(side for side in why.sides if side.found) if why else (),
         made=time.time(),
+        scene=scene,
+        found=shown(scene.found) if scene else (),
     )
+
+
+def _scene(services: Services, query: WhyQuery) -> SceneReport | None:
+    """The picture with its boxes, found ones and, where they are known, true ones."""
+    asked = {name: getattr(query, name) for name in ("run", "row", "upload", "flag", "file")}
+    return scene_report(services, DetectionQuery(**asked))

@@ -68,6 +68,10 @@ def test_search_step_slide_and_link(open_page, demo):
     expect(page).to_have_url(re.compile("overlap=0.45"))
     assert _predicted(demo) == predicted
 
+    row = re.search(r"row=(\d+)", page.url)[1]
+    report = requests.get(f"{demo.base_url}/prediction/report.html", params={"run": run, "row": row}, timeout=60).text
+    assert report.count('<i style="left') == _left(scene, 0.5, 0.5) + len(scene["truth"])
+
     elsewhere = open_page(page.url.removeprefix(demo.base_url))
     expect(elsewhere.locator(".object-position")).to_contain_text("2 of")
     expect(elsewhere.locator('[data-pane="found"] .object-box')).to_have_count(_left(scene, 0.1, 0.45))
