@@ -29,7 +29,6 @@ from dashboard.parts import cores  # noqa: E402
 _settings = read_settings()
 refuse_to_start(_settings)
 _memory = Path("/dev/shm")
-_companions = []
 
 
 def _counting_folder() -> Path:
@@ -75,7 +74,7 @@ def on_starting(server: Any) -> None:
     """Start the other parts, before the server listens: none of them may hold its port. The command line may bind
     other addresses than the settings."""
     refuse_to_start(_settings, *(place[0] for place in server.cfg.address if isinstance(place, tuple)))
-    _companions.append(companion.begin(_before))
+    server.companion = companion.begin(_before)  # kept there, because this file is read anew at every reload
 
 
 def when_ready(_: object) -> None:
@@ -84,10 +83,9 @@ def when_ready(_: object) -> None:
     gc.freeze()
 
 
-def on_exit(server: object) -> None:
+def on_exit(server: Any) -> None:
     """Stop them and wait for them."""
-    for found in _companions:
-        companion.end(found)
+    companion.end(getattr(server, "companion", None))
     counts = Path(os.environ["PROMETHEUS_MULTIPROC_DIR"])
     if (counts / "owner").read_text() == str(os.getpid()):  # else a new master counts there already
         shutil.rmtree(counts, ignore_errors=True)

@@ -49,7 +49,8 @@ class Limits:
             return
         if used > most:
             wait = _WINDOW - int(time.time()) % _WINDOW
-            raise TooMany(f"That were {most} {kind} in one minute, the most for one client; go on in {wait} s.", wait)
+            told = f"More than {most} {kind} in one minute are not taken from one client; go on in {wait} s."
+            raise TooMany(told, wait)
 
     def _used(self, key: str) -> int:
         """How often in this minute; while Redis does not answer, each machine counts for itself."""

@@ -203,6 +203,14 @@ def test_the_composed_product_predicts_counts_reloads_and_leaves_nothing(machine
     machine.start("dashboard")
     wait_for(lambda: answer(machine.url("dashboard", "/health")) == 200, 60)
 
+    master = machine.running["dashboard"]
+    workers = web_workers(master.pid)
+    master.send_signal(signal.SIGHUP)
+    wait_for(lambda: not any(map(alive, workers)) and len(web_workers(master.pid)) == 2, 30)
+    master.terminate()
+    assert master.wait(20) == 0
+    assert left_over_here(machine) == []  # it leaves last, also after a reload
+
 
 def patient(url: str) -> int:
     """The status of an answer that is asked for once a second, as the reference says."""
