@@ -128,7 +128,8 @@ def render(report: FlagsReport) -> Any:
     """One page of flags with undo, and the downloads."""
     if not report.total:
         asked = report.query.verdict or report.query.search
-        words = "No flag matches." if asked else "No flags here. Judge an answer above and it is listed."
+        words = "No flag matches." if asked else "No flags here."
+        words += "" if asked or rights.off() else " Judge an answer above and it is listed."
         return html.P(words, className="muted mb-0" if asked else "muted mb-0 no-flags")
     heads = ["Input", "Answer", "Verdict", "Correct", "Reason", "By", "When", "MLflow", ""]
     rows = [_row(item, report.query) for item in report.flags]
