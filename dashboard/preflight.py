@@ -86,7 +86,7 @@ def check_store(settings: Settings) -> None:
     scheme, mark, _ = settings.store_uri.partition(":")
     known = {*_STORES, *(entry.name for entry in entry_points(group="mlflow.tracking_store"))}
     if mark and scheme.split("+")[0] not in known:
-        accepted = "http://host:5000, sqlite:///file.db, postgresql://user@host/name, mysql://... or mssql://..."
+        accepted = "http://host:5000, sqlite:///file.db, postgresql://user@host/name, mysql:// and mssql:// addresses"
         raise CannotStart(f"VITRINE_TRACKING_URI: MLflow knows no store {scheme}://; accepted are {accepted}.")
 
 
