@@ -24,17 +24,13 @@ Progress = Callable[[float], None]
 
 @dataclass(frozen=True)
 class Question:
-    """What to search for: slices of at least `smallest` rows with up to `depth` conditions; `alpha` weighs error.
-
-    Columns named in `without` are no part of any.
-    """
+    """What to search for: slices of at least `smallest` rows with up to `depth` conditions; `alpha` weighs error."""
 
     alpha: float = 0.95
     smallest: int = 32
     depth: int = 2
     top: int = SHOWN
     significance: float = 0.05
-    without: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -107,7 +103,7 @@ class _Search:
     def __init__(self, codes: Codes, errors: Floats, used: Mask, question: Question) -> None:
         self.codes, self.question = codes, question
         self.errors = np.asarray(errors[used], dtype=np.float64)
-        self.columns = [c for c in codes.columns if len(c.values) > 1 and c.name not in question.without]
+        self.columns = [column for column in codes.columns if len(column.values) > 1]
         self.arrays = [np.asarray(codes.codes(column.name))[used] for column in self.columns]
         hot = self.errors != 0
         self.hot, self.hot_errors = [array[hot] for array in self.arrays], self.errors[hot]

@@ -77,7 +77,7 @@ def search_of(services: "Services", run_id: str) -> Search:
     evaluation = services.predictions.evaluation(run_id)
     if not searchable(evaluation):
         return Search(False)
-    columns = len(evaluation.roles.features)
+    columns = len(evaluation.roles.features) + len(evaluation.roles.slices)
     looked = open_found(tables_of(services), evaluation) is not None
     return Search(True, evaluation.n_rows, columns, known_weak_slices(services, evaluation), looked)
 
@@ -119,19 +119,18 @@ def find_weak_slices(
 def search_key(services: "Services", evaluation: Evaluation) -> str:
     """What a search depends on: the rows, what their columns mean, and the question."""
     kind = (evaluation.task, evaluation.roles, evaluation.classes, evaluation.positive_class)
-    settings = (question(services, evaluation), services.settings.min_rows)
+    settings = (question(services), services.settings.min_rows)
     return cache_key("weak_slices", CODE_VERSION, subject_of(evaluation), (kind, settings))
 
 
-def question(services: "Services", evaluation: Evaluation) -> Question:
-    """What is searched: combinations of two conditions that hold a minimum of rows. Declared slices need no finding."""
+def question(services: "Services") -> Question:
+    """What is searched: combinations of two conditions that hold a minimum of rows."""
     # twice as many as are shown, because some explain others
-    smallest, declared = max(Question().smallest, services.settings.min_rows), tuple(evaluation.roles.slices)
-    return Question(smallest=smallest, top=2 * SHOWN, without=declared)
+    return Question(smallest=max(Question().smallest, services.settings.min_rows), top=2 * SHOWN)
 
 
 def _search(services: "Services", evaluation: Evaluation, progress: Progress) -> WeakSlices:
-    asked, codes = question(services, evaluation), _prepared(services, evaluation, progress)
+    asked, codes = question(services), _prepared(services, evaluation, progress)
     errors = classification_errors(codes) if evaluation.task == "classification" else squared_errors(codes)
     # a search in these codes reports shares of its own; here it is the last four tenths
     found, tested = discover(codes, errors, asked, progress=lambda share: progress(0.6 + 0.4 * share, "searching"))
@@ -141,7 +140,7 @@ def _search(services: "Services", evaluation: Evaluation, progress: Progress) ->
     every = [figures.slice(item, inside[item.codes]) for item in found if figures.own(item.codes, inside)]
     # both tests must agree: the adjusted p of the search, and the interval that stands beside it on the page
     measured = tuple(item for item in every if item.verdict.word == "worse")[:SHOWN]
-    usable = sum(len(column.values) > 1 and column.name not in asked.without for column in codes.columns)
+    usable = sum(len(column.values) > 1 for column in codes.columns)
     return WeakSlices(metric, figures.all.n, usable, tested, asked.significance, asked.smallest, measured)
 
 
@@ -226,5 +225,4 @@ def discover_difference(
     candidate, baseline = services.predictions.evaluation(candidate_id), services.predictions.evaluation(baseline_id)
     codes = _prepared(services, candidate, progress)
     errors = error_differences(tables_of(services), candidate, baseline)
-    asked = question(services, candidate)
-    return discover(codes, errors, asked, progress=lambda share: progress(0.6 + 0.4 * share, "searching"))
+    return discover(codes, errors, question(services), progress=lambda share: progress(0.6 + 0.4 * share, "searching"))

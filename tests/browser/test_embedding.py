@@ -91,7 +91,8 @@ def test_a_wiki_frames_a_panel_and_a_model_that_answers(
     live = _link(demo, path="/inference", panel="live", params={"run": run}, scope="predict")
     drawing = {"run": newest(demo, "digit-generator")["run_id"]}
     sliders = _link(demo, path="/inference", panel="live", params=drawing, scope="predict")
-    codes = [code["code"].replace('loading="lazy"', "") for code in (_performance(demo), live, sliders)]
+    matrix = _link(demo, path="/performance", panel="confusion", slot="performance-body", params={"run": run})
+    codes = [code["code"].replace('loading="lazy"', "") for code in (_performance(demo), live, sliders, matrix)]
     _article(wiki, "article.html", *codes)
     page = context.new_page()
     complaints = _watched(page)
@@ -108,6 +109,8 @@ def test_a_wiki_frames_a_panel_and_a_model_that_answers(
     table.get_by_role("link", name="Precision").click()
     expect(table.get_by_role("link", name="Precision ▲")).to_be_visible()
     expect(page.locator("iframe").nth(0)).not_to_have_css("height", "360px")
+    dark = page.frame_locator("iframe").nth(3).locator(".confusion td.hot a").first
+    expect(dark).to_have_css("color", "rgb(255, 255, 255)")  # although the link leads out of the panel
     model = page.frame_locator("iframe").nth(1)
     expect(model.get_by_label("mean radius")).to_be_visible()
     model.get_by_role("button", name="Predict", exact=True).click()

@@ -70,3 +70,8 @@ def test_how_long_it_may_take_is_said(rows, columns, words):
 
 def test_small_p_values_are_not_rounded_to_nothing():
     assert [slice_finder.p_value(p) for p in (1e-30, 0.00123, 0.04)] == ["< 0.0001", "0.0012", "0.040"]
+
+
+def test_declared_slices_stand_by_their_names():
+    found = "\"slice_older west\" = true AND slice_large = false AND region = 'west'"
+    assert slice_finder.named(found) == "older west AND not large AND region = 'west'"

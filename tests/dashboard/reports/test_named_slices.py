@@ -67,7 +67,7 @@ def test_a_saved_slice_is_one_of_every_run_of_its_model(house: House) -> None:
         ("big", "petal > 1", BadInput, "already has a slice 'big'"),
         ("x", "  ", BadInput, "no filter to save"),
         ("x", "nope > 1", BadQuery, "nope"),
-        ("", "petal > 1", BadInput, "1 to 200"),
+        ("", "petal > 1", BadInput, "needs a name"),
     ],
 )
 def test_what_cannot_be_saved_is_said(

@@ -38,8 +38,7 @@ def claims(n: int = 4000, seed: int = 0, extra: float = 0.4) -> pd.DataFrame:
 
 def test_the_planted_slice_is_found_with_the_pages_own_figures(house: House) -> None:
     frame = claims()
-    declared = ((frame.region == "north") & (frame["product"] == "travel")).rename("slice_known")
-    house.add("r1", pd.concat([frame, declared], axis=1), **FEATURES)
+    house.add("r1", frame, **FEATURES)
     told: list[tuple[float, str]] = []
     found = find_weak_slices(house, "r1", lambda share, words: told.append((share, words)))
     best = found.slices[0]
