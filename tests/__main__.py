@@ -8,7 +8,7 @@ from pathlib import Path
 _PYTEST = [sys.executable, "-m", "pytest"]
 _JOURNEYS = ["tests/browser"]
 # much of their time is waiting for processes to start and to leave
-_PARTS = ["tests/test_deployment.py", "tests/mlflow_runs", *sorted(map(str, Path("tests/dashboard").glob("test_*.py")))]
+_PARTS = [*sorted(map(str, Path("tests/dashboard").glob("test_*.py"))), "tests/mlflow_runs", "tests/test_deployment.py"]
 
 
 def main() -> int:

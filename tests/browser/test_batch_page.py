@@ -17,10 +17,10 @@ def test_progress_is_there_again_after_a_reload_and_cancel_ends_the_work(open_pa
     running = page.locator(".batch-ask.running")
     expect(running).to_be_visible()
     done = page.locator("#batch-done")
-    expect(done).to_contain_text("of 60,000")
+    expect(done).to_contain_text("of 60,000", timeout=60_000)
     page.reload()
-    expect(running).to_be_visible()
-    expect(done).to_contain_text("of 60,000")
+    expect(running).to_be_visible(timeout=60_000)
+    expect(done).to_contain_text("of 60,000", timeout=60_000)
     before = int(done.inner_text().split(" ")[0].replace(",", ""))
     assert before > 0
     page.locator("#batch-cancel").click()

@@ -17,7 +17,8 @@ from dashboard.settings import Settings
 from mlflow_runs.index import RunIndex
 from tests.browser.conftest import PUBLISHED, newest
 
-pytestmark = pytest.mark.process
+# MLflow warns of its own type hints when models are loaded here, beside the product
+pytestmark = [pytest.mark.process, pytest.mark.filterwarnings("ignore::UserWarning")]
 _SIDE = 32
 
 

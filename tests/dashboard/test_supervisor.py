@@ -237,7 +237,7 @@ def test_wrong_settings_get_a_sentence(tmp_path: Path, values: dict[str, str], m
 
 
 def test_the_demo_is_for_our_own_empty_or_half_filled_store_only(tmp_path: Path) -> None:
-    ours = Settings(data_dir=tmp_path)
+    ours = Settings(data_dir=tmp_path, tracking_uri="")
     assert wants_demo(ours)
     assert not wants_demo(Settings(data_dir=tmp_path, tracking_uri="http://mlflow.example"))
     with closing(sqlite3.connect(tmp_path / "mlflow.db")) as store:

@@ -312,9 +312,9 @@ def test_a_hanging_model_delays_nobody_and_is_refused_after_its_engine_was_repla
         for n in range(5):
             client.predict(engine.runs["onnx"], [[n, 3, 3]])
         assert time.monotonic() - started < 3
-        with pytest.raises((ModelUnavailable, EngineBusy)):
+        with pytest.raises((ModelUnavailable, EngineBusy, EngineUnavailable)):  # the last where the restart takes long
             hanging.result()
-    wait_for(lambda: engine.process.pid != before and client.ready(), 30)
+    wait_for(lambda: engine.process.pid != before and client.ready(), 60)
     with pytest.raises(ModelUnavailable, match="made the inference process hang"):
         client.predict(engine.runs["moody"], ["fine again"])
     assert client.predict(engine.runs["onnx"], [[5, 5, 5]]).predictions[0].raw == [30.0, 45.0]
