@@ -57,8 +57,10 @@ class ResultCache:
     def _disk(self) -> diskcache.Cache:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._folder.chmod(0o700)
-        (self._folder / "locks").mkdir(mode=0o700, exist_ok=True)
-        return diskcache.Cache(str(self._folder), size_limit=self._size, eviction_policy="least-recently-stored")
+        locks = self._folder / "locks"
+        locks.mkdir(mode=0o700, exist_ok=True)
+        with turn(locks / "open"):  # because SQLite tells those who meet the making of a database that it is locked
+            return diskcache.Cache(str(self._folder), size_limit=self._size, eviction_policy="least-recently-stored")
 
     def peek(self, key: str) -> Cached[object] | None:
         """The stored value, or None on a miss; computes nothing."""
