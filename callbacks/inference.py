@@ -1,4 +1,4 @@
-"""Wires of the Inference page: the answer follows the query, all else comes after it; jobs run in the background."""
+"""Wires of the Inference page: form and answer follow the query, all else comes after; jobs run in the background."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def register(app: dash.Dash, services: Services) -> None:
         Output(Ids.FIELDS, "children"),
         Output(Ids.INPUT, "data-kind"),
         Output(Ids.TEXT, "value"),
-        Input(Ids.LATER, "data"),
+        Input(Ids.QUERY, "data"),  # at once, because later it would write over what is typed next
     )
     def show_form(params: Params) -> tuple[Any, ...]:
         query = from_params(InferenceQuery, params or {})
